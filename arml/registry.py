@@ -1,0 +1,38 @@
+"""Registries of arml, children of mmengine's; types are written ``arml.X`` in configs."""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='arml', locations=['arml.models', 'arml.methods']
+)
+DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='arml', locations=['arml.datasets'])
+TRANSFORMS = Registry(
+    'transform', parent=MMENGINE_TRANSFORMS, scope='arml', locations=['arml.datasets.transforms']
+)
+METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='arml', locations=['arml.evaluation'])
+HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='arml', locations=['arml.engine'])
+RUNNERS = Registry('runner', parent=MMENGINE_RUNNERS, scope='arml', locations=['arml.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='arml',
+    locations=['arml.engine'],
+)
+VISBACKENDS = Registry(
+    'visualizer backend', parent=MMENGINE_VISBACKENDS, scope='arml', locations=['arml.engine']
+)
+
+#: How class activation maps are computed from a classifier (``arml.pseudo``).
+MAPS = Registry('activation maps', scope='arml', locations=['arml.pseudo', 'arml.methods'])
+#: How maps become masks, weights or scores per tile.
+MASK_RULES = Registry('mask rule', scope='arml', locations=['arml.pseudo', 'arml.methods'])
+#: Steps of a pipeline with declared inputs and keyed products.
+STAGES = Registry('stage', scope='arml', locations=['arml.pipeline', 'arml.methods'])
