@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from arml.atomic import write_text
 from arml.errors import DataError
 
 _CHUNK = 1 << 20
@@ -59,7 +58,7 @@ def fingerprint(files: Iterable[Path], root: Path, cache: Path | None = None) ->
         fresh[name] = [*stamp, content]
         total.update(f'{name}\0{content}\n'.encode())
     if cache is not None and any(known.get(name) != entry for name, entry in fresh.items()):
-        _write_cache(cache, {**known, **fresh})
+        write_text(cache, json.dumps({**known, **fresh}))
     return total.hexdigest()
 
 
@@ -82,16 +81,3 @@ def _read_cache(cache: Path) -> dict[str, list]:
         for name, entry in content.items()
         if isinstance(entry, list) and len(entry) == 3 and isinstance(entry[2], str)
     }
-
-
-def _write_cache(cache: Path, entries: dict[str, list]) -> None:
-    cache = Path(cache)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=cache.parent, prefix=f'.{cache.name}.')
-    try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as stream:
-            json.dump(entries, stream)
-        os.replace(name, cache)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

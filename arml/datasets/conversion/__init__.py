@@ -1,0 +1,1 @@
+"""Making data folders from what is published."""
