@@ -1,1 +1,5 @@
+"""Networks, necks, heads, losses and segmentors."""
 
+from arml.models import backbones, classifiers, necks, weights
+
+__all__ = ['backbones', 'classifiers', 'necks', 'weights']

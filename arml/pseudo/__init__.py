@@ -1,1 +1,6 @@
+"""From a classifier to pseudo masks: maps, mask rules, files."""
 
+from arml.pseudo.maps import WeightMaps
+from arml.pseudo.rules import Mask, MaskRule
+
+__all__ = ['Mask', 'MaskRule', 'WeightMaps']
