@@ -75,6 +75,16 @@ class MultiLabelClassifier(BaseModel):
         """Raw class maps (N, K, h, w) of features: no ReLU, no normalisation."""
         return self.head.maps(features)
 
+    def presence(self, inputs: Tensor, features: Tensor | None = None) -> Tensor:
+        """Which classes the classifier takes to be present, bool (N, K); never from true labels.
+
+        Args:
+            inputs: Preprocessed images, float, (N, 3, H, W).
+            features: ``extract_feat(inputs)``, if the caller has them already.
+        """
+        features = self.extract_feat(inputs) if features is None else features
+        return self.present(self.class_scores(features).float().sigmoid())
+
     def present(self, probabilities: Tensor) -> Tensor:
         """Which classes count as present, bool (N, K): above the threshold, else the arg-max."""
         present = probabilities > self.presence_threshold
