@@ -1,4 +1,4 @@
-"""Weights of timm models from the Hugging Face hub or a URL: cached, fast to fail, never executed."""
+"""Weights of timm models from the hub or a URL: cached, fast to fail, never executed."""
 
 import urllib.error
 import urllib.request
@@ -56,8 +56,8 @@ def hub_file(hub_id: str, model_name: str, scratch: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     place = (
-        f'the hub cache ({HF_HUB_CACHE}, filled on a machine with network by `hf download {repo}`), '
-        f'or anywhere, and give checkpoint=PATH of this backbone'
+        f'the hub cache ({HF_HUB_CACHE}, filled by `hf download {repo}` where there is network), '
+        'or anywhere, and give checkpoint=PATH of this backbone'
     )
     reason = unreachable(ENDPOINT)
     for name in () if reason else HUB_FILES:
@@ -79,12 +79,13 @@ def hub_file(hub_id: str, model_name: str, scratch: str) -> Path:
 
 
 def unreachable(endpoint: str) -> str:
-    """Say why a host cannot be reached, '' if it can; the hub's own client tries for half a minute."""
+    """Say why a host cannot be reached, '' if it can; the hub's client tries for half a minute."""
     try:
         request = urllib.request.Request(endpoint, method='HEAD')
         urllib.request.urlopen(request, timeout=TIMEOUT).close()
     except urllib.error.HTTPError:
         return ''
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        return f'not in the cache, and {endpoint} cannot be reached ({getattr(error, "reason", error)})'
+        reason = getattr(error, 'reason', error)
+        return f'not in the cache, and {endpoint} cannot be reached ({reason})'
     return ''

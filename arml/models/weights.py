@@ -51,7 +51,7 @@ def hub_folder() -> Path:
 
 
 def model_zoo_url(name: str) -> str:
-    """Resolve ``torchvision://``, ``open-mmlab://`` and ``mmcls://`` names to the URL they stand for.
+    """Resolve ``torchvision://``, ``open-mmlab://`` and ``mmcls://`` names to their URL.
 
     Raises:
         CheckpointError: If the model zoo has no such name.
@@ -77,7 +77,8 @@ def model_zoo_url(name: str) -> str:
 def download(url: str, scratch: str = FROM_SCRATCH) -> Path:
     """Fetch a weight file once and keep it under its own name in :func:`hub_folder`.
 
-    A name that ends in ``-<8 or more hex digits>`` carries the start of its SHA-256, which is checked.
+    A name that ends in ``-<8 or more hex digits>`` carries the start of its SHA-256, which is
+    checked.
 
     Args:
         url: ``http://`` or ``https://`` address.

@@ -1,8 +1,8 @@
 """How class activation maps are computed from a classifier.
 
 The seam for other kinds of maps (several layers, gradients, prototypes): a class of the registry
-MAPS with ``__call__(classifier, inputs, features=None)`` that returns raw maps (N, K, h, w) by
-name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller has them already.
+MAPS with ``names`` and ``__call__(classifier, inputs, features=None)`` that returns raw maps
+(N, K, h, w) by name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller has them already.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class WeightMaps:
     Raises:
         ConfigError: If there is no scale or one is not above 0.
     """
+
+    #: Names of the maps that a call returns.
+    names = ('final',)
 
     def __init__(
         self,
@@ -99,12 +102,10 @@ class WeightMaps:
 
 def orientations(flips: bool, rotations: bool) -> tuple[tuple[int, bool], ...]:
     """List (quarter turns, mirrored) of the views, the plain one first."""
+    # A vertical mirror image is the horizontal one turned by 180 degrees.
     turns = (0, 1, 2, 3) if rotations else (0, 2) if flips else (0,)
-    if rotations or not flips:
-        return tuple(
-            (turn, mirror) for mirror in ((False, True) if flips else (False,)) for turn in turns
-        )
-    return tuple((turn, mirror) for turn in turns for mirror in (False, True))
+    mirrors = (False, True) if flips else (False,)
+    return tuple((turn, mirrored) for mirrored in mirrors for turn in turns)
 
 
 def orient(x: Tensor, turns: int, mirrored: bool) -> Tensor:

@@ -135,8 +135,8 @@ class MaskRule:
         present = torch.as_tensor(present)
         if maps.dim() != 3 or tuple(present.shape) != (len(maps),):
             raise ValueError(
-                f'MaskRule: expected maps (K, H, W) and present (K,), found {tuple(maps.shape)} and '
-                f'{tuple(present.shape)}'
+                'MaskRule: expected maps (K, H, W) and present (K,), found '
+                f'{tuple(maps.shape)} and {tuple(present.shape)}'
             )
         normalised = NORMALISATIONS[self.normalisation](maps.float())
         mask = strongest_present(normalised, present).cpu().numpy().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""ResNet38d, model A1 of "Wider or Deeper" (Wu et al., 2016) with the strides of the CAM literature."""
+"""ResNet38d: model A1 of "Wider or Deeper" (Wu et al., 2016), with stride 8 as used for CAMs."""
 
 from collections.abc import Sequence
 
@@ -141,15 +141,12 @@ class ResNet38d(BaseModule):
         """Blocks beyond the last tap stay, so that weight files fit, but are not trained."""
         if self._last_tap_block is None:
             return
-        names = [name for stage in STAGES.values() for name in stage]
-        first = names.index(self._last_tap_block)
-        for name in names[first:]:
-            getattr(self, name).requires_grad_(False)
-        trained = self.frozen_stages < next(
-            s for s, group in STAGES.items() if names[first] in group
-        )
-        affine = getattr(self, names[first]).bn_branch2a
-        affine.requires_grad_(trained and self.norm_requires_grad)
+        first = next(stage for stage, names in STAGES.items() if self._last_tap_block in names)
+        for stage in range(first, 8):
+            for name in STAGES[stage]:
+                getattr(self, name).requires_grad_(False)
+        trained = self.frozen_stages < first and self.norm_requires_grad
+        getattr(self, self._last_tap_block).bn_branch2a.requires_grad_(trained)
 
     def _frozen_names(self) -> list[str]:
         return [name for stage in range(1, self.frozen_stages + 1) for name in STAGES[stage]]

@@ -62,7 +62,7 @@ class BasicBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """y = conv1x1(act(conv3x3(act(conv1x1(a))))) + conv1x1(a), a = BN-ReLU(x), act = BN-ReLU-dropout.
+    """y = conv1x1(g(conv3x3(g(conv1x1(a))))) + conv1x1(a), a = BN-ReLU(x), g = BN-ReLU-dropout.
 
     Args:
         in_channels, out_channels: Widths; the inner ones are a quarter and a half of the output.

@@ -62,9 +62,11 @@ def criss_cross_attention(
     .. math:: o_u = \sum_i A_{i,u} V_{\Omega_u(i)}
 
     Args:
-        query, key: Float, (N, C', H, W).
+        query: Float, (N, C', H, W).
+        key: Float, (N, C', H, W).
         value: Float, (N, C, H, W).
-        softmax_dim, mask_self: As in :func:`criss_cross_weights`.
+        softmax_dim: As in :func:`criss_cross_weights`.
+        mask_self: As in :func:`criss_cross_weights`.
 
     Returns:
         (N, C, H, W), of the type of ``value``.

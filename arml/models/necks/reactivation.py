@@ -7,7 +7,7 @@ from arml.models.necks.functional import reactivate
 
 
 class SpatialReactivation(nn.Module):
-    """Default: the channel-mean map (N, 1, h, w) -> 7x7 convolution -> exp(-x) -> times the features.
+    """Default: channel-mean map (N, 1, h, w) -> 7x7 convolution -> exp(-x) -> times the features.
 
     The paper pools "spatially" and convolves with 7x7; that fits a pooling that leaves a spatial
     map, so the mean is taken over channels. The filter starts at 0: the gate starts at 1, and is
