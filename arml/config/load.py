@@ -1,0 +1,122 @@
+"""From a config file and command line overrides to one resolved config."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from arml.config.overrides import OPTIONAL, apply_overrides
+from arml.config.sections import OWN, SHARED
+from arml.errors import ConfigError
+
+#: Top-level keys of a run beside those of its Runners.
+KNOWN = ('pipeline', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store')
+
+
+def load_config(path: str | os.PathLike, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a config file, apply overrides that must name existing leaves, and resolve it.
+
+    Resolving hands ``data_root`` and ``randomness.seed`` to every data set that has none of its
+    own, after the overrides, so that one override reaches all of them; and it ends each learning
+    rate schedule without an ``end`` at the last epoch of its section.
+
+    Args:
+        path: A Python or JSON/YAML config file.
+        overrides: Dotted paths and values, as ``--cfg-options`` gives them.
+
+    Raises:
+        ConfigError: If the file is missing or broken, or an override names no leaf.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob('*.py'))[:20] if path.parent.is_dir() else []
+        raise ConfigError(
+            f'config {path}: no such file.' + (f' In {path.parent}: {", ".join(near)}.' if near else '')
+        )
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:
+        raise ConfigError(f'config {path}: cannot be read: {type(error).__name__}: {error}') from error
+    join_data(config)
+    check_top_level(config)
+    if overrides:
+        apply_overrides(config, overrides)
+    resolve(config)
+    return config
+
+
+def join_data(config: Config) -> None:
+    """Move ``<section>_data`` into ``<section>``, whose own leaves win; in place.
+
+    mmengine refuses two base files that both set ``classifier``. So a classifier's base file sets
+    ``classifier`` and a data set's base file sets ``classifier_data``: its loaders and metrics.
+    """
+    for name in [key for key in config if key.endswith('_data') and key != 'data']:
+        section = name.removesuffix('_data')
+        if isinstance(config[name], dict):
+            data = Config(config.pop(name))
+            data.merge_from_dict(config.get(section) or {})
+            config[section] = data._cfg_dict
+
+
+def check_top_level(config: Config) -> None:
+    """Refuse a top-level key that nothing reads: a typing error, or a left-over variable.
+
+    Raises:
+        ConfigError: Names the key and the nearest one that is read.
+    """
+    sections = {
+        value
+        for stage in config.get('pipeline') or []
+        for key, value in stage.items()
+        if key == 'section' or key.endswith('_section')
+    }
+    known = {*KNOWN, *OWN, *SHARED, *OPTIONAL, *sections}
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise ConfigError(
+                f'config {config.filename}: nothing reads the top-level key {key!r}.'
+                + (f' Did you mean {near[0]}?' if near else '')
+                + ' If it is a variable of the file, remove it at its end: del ' + key
+            )
+
+
+def resolve(config: Config) -> None:
+    """Fill in what follows from other leaves; in place. Resolving twice changes nothing."""
+    seed = config.get('randomness', {}).get('seed')
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise ConfigError(
+            f'randomness.seed: found {seed!r}, expected a whole number from 0 to 2**31 - 1. '
+            'One seed drives all stages.'
+        )
+    for dataset in datasets_in(config._cfg_dict):
+        if dataset.get('data_root') is None and config.get('data_root') is not None:
+            dataset['data_root'] = config.data_root
+        dataset['seed'] = seed
+    for section in (config._cfg_dict, *_sections(config._cfg_dict)):
+        epochs = (section.get('train_cfg') or {}).get('max_epochs')
+        for scheduler in section.get('param_scheduler') or []:
+            if epochs is not None and 'end' not in scheduler:
+                scheduler['end'] = epochs
+
+
+def datasets_in(node: Any) -> list[dict]:
+    """Every data set of arml in a config tree, in order."""
+    found = []
+    if isinstance(node, dict):
+        kind = node.get('type')
+        if isinstance(kind, str) and kind.startswith('arml.') and kind.endswith('Dataset'):
+            found.append(node)
+        for value in node.values():
+            found += datasets_in(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            found += datasets_in(value)
+    return found
+
+
+def _sections(config: dict) -> list[dict]:
+    return [value for value in config.values() if isinstance(value, dict) and 'train_cfg' in value]

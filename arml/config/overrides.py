@@ -1,0 +1,120 @@
+"""Overrides of config leaves; a path that names nothing is an error, not a new key."""
+
+import difflib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from arml import registry as registries
+from arml.errors import ConfigError
+
+#: Top-level keys that mmengine reads and that a config need not spell out.
+OPTIONAL = {
+    'load_from', 'resume', 'work_dir', 'store', 'launcher', 'auto_scale_lr', 'log_level',
+    'model_wrapper_cfg', 'custom_hooks', 'tta_model', 'tta_pipeline', 'find_unused_parameters',
+}  # fmt: skip
+
+
+def apply_overrides(config: Config, overrides: dict[str, Any]) -> None:
+    """Merge dotted overrides into ``config`` in place.
+
+    A path is accepted if it exists in the config, or if it is an argument of the class whose
+    ``type`` the config names at that place (so that ``model.network.decode_head.dropout_ratio``
+    can be set where the config leaves the class's default).
+
+    Raises:
+        ConfigError: For a path that is neither; names it and the nearest existing ones.
+    """
+    for path, value in overrides.items():
+        _check(config._cfg_dict, path, value)
+    config.merge_from_dict(overrides, allow_list_keys=True)
+
+
+def leaves(node: Any, prefix: str = '') -> Iterator[str]:
+    """The dotted paths of all nodes below ``node``, inner ones included."""
+    items = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list | tuple)
+        else ()
+    )
+    for key, value in items:
+        path = f'{prefix}.{key}' if prefix else str(key)
+        yield path
+        yield from leaves(value, path)
+
+
+def _check(config: dict, path: str, value: Any) -> None:
+    node, steps = config, path.split('.')
+    for depth, step in enumerate(steps):
+        here = '.'.join(steps[:depth])
+        if isinstance(node, dict) and step in node:
+            node = node[step]
+        elif isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node):
+            node = node[int(step)]
+        elif depth == len(steps) - 1 and isinstance(node, dict) and _accepts(node, step, depth):
+            return
+        else:
+            raise ConfigError(_unknown(config, path, here, step, node))
+    if isinstance(node, dict) and value is not None and not isinstance(value, dict):
+        raise ConfigError(
+            f'override {path}={value!r}: {path} is a group of settings '
+            f'({", ".join(map(str, node))}), not a single one. Override one of them, or give None '
+            'or a dict.'
+        )
+
+
+def _accepts(node: dict, argument: str, depth: int) -> bool:
+    if depth == 0:
+        return argument in OPTIONAL
+    kind = node.get('type')
+    if not isinstance(kind, str):
+        return False
+    cls = find_class(kind)
+    if cls is None:
+        return False
+    for base in inspect.getmro(cls):
+        init = base.__dict__.get('__init__')
+        if init is None:
+            continue
+        parameters = inspect.signature(init).parameters
+        if argument in parameters and argument != 'self':
+            return True
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return False
+    return False
+
+
+def find_class(kind: str) -> type | None:
+    """The class or function that a config's ``type`` names, in any registry of arml or mmseg."""
+    import mmseg.registry
+
+    for module in (registries, mmseg.registry):
+        for registry in vars(module).values():
+            if isinstance(registry, Registry):
+                try:
+                    found = registry.get(kind if '.' in kind else f'mmseg.{kind}') or registry.get(kind)
+                except Exception:  # a scope that this registry's family does not know
+                    found = None
+                if found is not None:
+                    return found
+    return None
+
+
+def _unknown(config: dict, path: str, here: str, step: str, node: Any) -> str:
+    near = difflib.get_close_matches(path, list(leaves(config)), n=3, cutoff=0.6)
+    keys = ', '.join(map(str, node)) if isinstance(node, dict) else None
+    place = f'under {here}' if here else 'at the top level'
+    found = f'there is no {step!r} {place}'
+    if keys is None:
+        found = f'{here} is {node!r}, which has no {step!r}'
+    parts = [f'override {path}: {found}.']
+    if near:
+        parts.append(f'Did you mean {" or ".join(near)}?')
+    if keys:
+        parts.append(f'Keys {place}: {keys}.')
+    return ' '.join(parts)

@@ -1,0 +1,174 @@
+"""Checkpoints: written whole or not at all, read without executing anything in them."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
+
+from arml.atomic import replacing
+from arml.errors import CheckpointError
+
+
+def load(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint with torch's restricted unpickler; nothing in the file is executed.
+
+    mmengine's own loader falls back to unrestricted unpickling when the restricted one refuses,
+    and allows ``getattr`` in it; neither is done here.
+
+    Args:
+        path: A ``.pth`` file written by :func:`save` or by torch, or a ``.safetensors`` file.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        The stored dictionary; of a safetensors file ``{'state_dict': ...}``.
+
+    Raises:
+        CheckpointError: If the file is missing, is no checkpoint, is cut off, or holds objects
+            other than tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f'checkpoint {path}: no such file. Give the path of a .pth file, for example '
+            'segmentor/checkpoint.pth in the work dir of a finished run.'
+        )
+    try:
+        if path.suffix == '.safetensors':
+            from safetensors.torch import load_file
+
+            return {'state_dict': load_file(path)}
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split('\n')[0].strip()
+        raise CheckpointError(
+            f'checkpoint {path}: refused, because it holds something other than tensors and plain '
+            f'values ({reason}). Objects in a checkpoint can run code when they are read, so they are '
+            'never loaded. If you trust the file, load it yourself, keep its state_dict only and save that.'
+        ) from error
+    except Exception as error:  # torch raises many types for a file that is cut off
+        reason = str(error).split('\n')[0].strip() or type(error).__name__
+        raise CheckpointError(
+            f'checkpoint {path}: cannot be read ({reason}). It is no checkpoint, or it is cut off; '
+            f'it has {path.stat().st_size} bytes. Copy it again, or train again.'
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'checkpoint {path}: expected a dictionary, found {type(content).__name__}.'
+        )
+    return content
+
+
+def _load_for_mmengine(filename: str, map_location: Any = None) -> dict[str, Any]:
+    return load(filename, map_location=map_location)
+
+
+def _load_from_url(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    from arml.models.weights import download
+
+    return load(download(filename), map_location=map_location)
+
+
+def _load_from_model_zoo(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    from arml.models.weights import download, model_zoo_url
+
+    return load(download(model_zoo_url(filename)), map_location=map_location)
+
+
+def use_safe_loading() -> None:
+    """Make every path of mmengine that reads a checkpoint (``load_from``, ``resume``, ``init_cfg``) safe."""
+    CheckpointLoader.register_scheme('', loader=_load_for_mmengine, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), loader=_load_from_url, force=True)
+    CheckpointLoader.register_scheme(
+        ('open-mmlab://', 'openmmlab://', 'mmcls://', 'torchvision://', 'modelzoo://'),
+        loader=_load_from_model_zoo,
+        force=True,
+    )
+
+
+def save(content: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        content: Tensors and plain values (numbers, strings, lists, dictionaries) only, so that
+            :func:`load` can read it back.
+        path: File to write.
+
+    Raises:
+        ArmlError: If it cannot be written, for example because the disk is full.
+    """
+    with replacing(path) as temporary:
+        try:
+            torch.save(dict(content), temporary)
+        except RuntimeError as error:
+            # torch's zip writer reports a full disk as a RuntimeError; find out whether it was one.
+            if 'PytorchStreamWriter' in str(error) or 'file write failed' in str(error):
+                raise OSError(28, os.strerror(28)) from error
+            raise
+
+
+def state_dict_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The parameters in a checkpoint, without the ``module.`` prefix of a distributed wrapper."""
+    state = content.get('state_dict', content)
+    return {key.removeprefix('module.'): value for key, value in state.items()}
+
+
+def load_into(model: nn.Module, content: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Load a checkpoint into a model, every tensor of it or none.
+
+    Raises:
+        CheckpointError: If the checkpoint is of another architecture; lists what is missing, what
+            is surplus and what has another shape.
+    """
+    state = state_dict_of(content)
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    surplus = [key for key in state if key not in own]
+    shapes = [
+        f'{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if missing or surplus or shapes:
+        faults = [
+            f'{len(keys)} {word}: {", ".join(keys[:4])}{" ..." if len(keys) > 4 else ""}'
+            for word, keys in (('missing', missing), ('surplus', surplus), ('of another shape', shapes))
+            if keys
+        ]
+        raise CheckpointError(
+            f'checkpoint {path} is of another architecture than the model of the config '
+            f'({type(model).__name__}): tensors {"; ".join(faults)}. Use the config it was trained with '
+            '(it lies in the checkpoint under meta, and as config.py in the work dir).'
+        )
+    model.load_state_dict(state)
+
+
+def pack_history(scalars: Mapping[str, HistoryBuffer]) -> dict[str, dict[str, Any]]:
+    """mmengine's logged scalars as plain values; its own class could not be read back safely."""
+    packed = {}
+    for key, buffer in scalars.items():
+        history, counts = buffer.data
+        packed[key] = {
+            'history': torch.as_tensor(np.asarray(history, dtype=np.float64)),
+            'counts': torch.as_tensor(np.asarray(counts, dtype=np.int64)),
+            'max_length': buffer.max_length,
+        }
+    return packed
+
+
+def unpack_history(packed: Mapping[str, Mapping[str, Any]]) -> dict[str, HistoryBuffer]:
+    """The inverse of :func:`pack_history`."""
+    return {
+        key: HistoryBuffer(
+            item['history'].cpu().numpy().tolist(),
+            item['counts'].cpu().numpy().tolist(),
+            item['max_length'],
+        )
+        for key, item in packed.items()
+    }

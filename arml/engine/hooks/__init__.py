@@ -1,0 +1,7 @@
+"""Hooks: reactions to the events of a training."""
+
+from arml.engine.hooks.checkpointing import StageCheckpointHook
+from arml.engine.hooks.history import HistoryHook
+from arml.engine.hooks.seeding import EpochSeedHook
+
+__all__ = ['EpochSeedHook', 'HistoryHook', 'StageCheckpointHook']

@@ -1,0 +1,39 @@
+"""Randomness as a function of (seed, epoch), so that a resumed run repeats bit for bit."""
+
+import hashlib
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+
+from arml.registry import HOOKS
+
+
+def epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """A 32-bit seed for one epoch of one process."""
+    digest = hashlib.sha256(f'{seed}/{epoch}/{rank}'.encode()).digest()
+    return int.from_bytes(digest[:4], 'little')
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seed python, numpy and torch at the start of each epoch, and tell the data set the epoch.
+
+    Saved random states would not do: validation and data loading consume random numbers between a
+    checkpoint and the next epoch. The data set draws its augmentations from (seed, epoch, index)
+    itself, whatever the number of loading processes.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_epoch(self, runner) -> None:
+        """Seed this process and hand the epoch to the data set."""
+        seed = epoch_seed(runner.seed, runner.epoch, get_rank())
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        dataset = runner.train_dataloader.dataset
+        if hasattr(dataset, 'set_epoch'):
+            dataset.set_epoch(runner.epoch)

@@ -1,0 +1,142 @@
+"""The end of a run: ``result.json``, the table, the pictures, and where everything lies."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from PIL import Image
+
+from arml.atomic import write_json, write_text
+from arml.pipeline.data import metainfo_of
+from arml.pipeline.messages import say
+from arml.pipeline.store import Product
+from arml.progress import duration
+from arml.pseudo.io import read_mask
+from arml.report.curves import draw_curves
+from arml.report.table import markdown_table, text_table
+from arml.report.tiles import TileRow, tile_sheet
+
+
+def finish(
+    folder: Path,
+    config: Config,
+    plan: list,
+    products: dict[str, Product],
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    """Write the result of a run into its work dir and show it.
+
+    ``result.json`` is written last and by rename: a work dir without it is not finished.
+
+    Args:
+        folder: The work dir.
+        config: The resolved config.
+        plan: The stages and their keys, in order.
+        products: The product of each stage.
+        record: Name, seed, versions, commit, command, seconds.
+
+    Returns:
+        What ``result.json`` holds.
+    """
+    info = metainfo_of(_test_dataset(config, plan))
+    for name, product in products.items():
+        _link(folder / name, product.folder)
+    result = {
+        **record,
+        'dataset': info.get('dataset_name'),
+        'classes': list(info['classes']),
+        'palette': [list(color) for color in info['palette']],
+        'rows': [row for item in plan for row in products[item.stage.name].record['rows']],
+        'histories': {
+            name: f'{name}/{product.record["items"]["history"]}'
+            for name, product in products.items()
+            if 'history' in product.record['items']
+        },
+        'stages': {
+            item.stage.name: {
+                'key': item.key,
+                'folder': str(products[item.stage.name].folder),
+                'reused': item.state == 'finished',
+                **products[item.stage.name].record['notes'],
+            }
+            for item in plan
+        },
+        'data': {
+            item.stage.name: products[item.stage.name].record['description']['data']
+            for item in plan
+        },
+    }
+    pictures = _pictures(folder, result, info, plan, products)
+    result['pictures'] = [picture.name for picture in pictures]
+    if result['rows']:
+        write_text(folder / 'table.md', markdown_table(result) + '\n')
+        print(text_table(result))
+    write_json(folder / 'result.json', result)
+    _say_where(folder, result, pictures)
+    return result
+
+
+def _test_dataset(config: Config, plan: list) -> dict[str, Any]:
+    """The data set that names the classes: the test split of the last section that has one."""
+    for item in reversed(plan):
+        part = config if item.stage.section is None else config[item.stage.section]
+        for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+            if part.get(loader):
+                return part[loader]['dataset']
+    return config.pseudo_masks['dataloader']['dataset']
+
+
+def _link(link: Path, target: Path) -> None:
+    """Point ``link`` at a product, relative, replacing an older link."""
+    temporary = link.with_name(f'.{link.name}.{os.getpid()}')
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(target, link.parent.resolve()), target_is_directory=True)
+    os.replace(temporary, link)
+
+
+def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
+    pictures = []
+    if result['histories']:
+        path = folder / 'curves.png'
+        draw_curves(result['histories'], path, root=folder)
+        pictures.append(path)
+    shown = [
+        (item.stage.row, products[item.stage.name].path('examples'))
+        for item in plan
+        if 'examples' in products[item.stage.name].record['items'] and item.stage.row
+    ]
+    if shown:
+        path = folder / 'tiles.png'
+        tile_sheet(
+            _tile_rows(shown),
+            info['classes'],
+            info['palette'],
+            path,
+            background_colour=info.get('background_color') or (255, 255, 255),
+            title=f'{result["name"]}, seed {result["seed"]}: tiles of the test split',
+        )
+        pictures.append(path)
+    return pictures
+
+
+def _tile_rows(shown: list[tuple[str, Path]]) -> list[TileRow]:
+    first = shown[0][1]
+    rows = []
+    for stem in json.loads((first / 'examples.json').read_text()):
+        masks: dict[str, np.ndarray | None] = {'truth': read_mask(first / f'{stem}.truth.png')}
+        for name, examples in shown:
+            file = examples / f'{stem}.prediction.png'
+            masks[name] = read_mask(file) if file.is_file() else None
+        with Image.open(first / f'{stem}.tile.png') as image:
+            rows.append(TileRow(np.asarray(image.convert('RGB')), masks, stem))
+    return rows
+
+
+def _say_where(folder: Path, result: dict[str, Any], pictures: list[Path]) -> None:
+    say(f'finished in {duration(result["seconds"])}; everything lies in {folder}:')
+    say('  result.json, table.md' + ''.join(f', {p.name}' for p in pictures) + ', config.py, environment.json')
+    for name, stage in result['stages'].items():
+        say(f'  {name}/ -> {stage["folder"]}')

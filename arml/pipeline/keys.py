@@ -1,0 +1,49 @@
+"""Keys of products: a hash of everything that determines them, and of nothing else."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from arml.datasets.fingerprint import file_sha256
+
+#: Settings that say where or how fast, not what: paths, workers, logging.
+INDIFFERENT = frozenset({
+    'data_root', 'work_dir', 'store', 'num_workers', 'persistent_workers', 'pin_memory',
+    'prefetch_factor', 'multiprocessing_context', 'timeout', 'worker_init_fn', 'visualizer',
+    'vis_backends', 'log_processor', 'log_level', 'env_cfg', 'launcher', 'lazy_init',
+    'serialize_data', 'custom_imports', 'default_scope', 'model_wrapper_cfg', 'resume',
+})  # fmt: skip
+
+
+def canonical(value: Any) -> Any:
+    """A value as plain JSON types without what is indifferent; weight files by their content.
+
+    Dictionaries lose their order, tuples become lists, so that two spellings of one config agree.
+    """
+    if isinstance(value, dict):
+        plain = {str(k): canonical(v) for k, v in value.items() if k not in INDIFFERENT}
+        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
+            plain['checkpoint'] = content_of(value['checkpoint'])
+        return plain
+    if isinstance(value, list | tuple | set | frozenset):
+        return [canonical(item) for item in value]
+    if isinstance(value, bool | int | str | type(None)):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return repr(value)
+
+
+def content_of(path: str) -> str:
+    """The SHA-256 of a file, so that a moved or replaced weight file is told apart; other names as they are."""
+    file = Path(path)
+    if not file.is_file():
+        return path
+    return f'sha256:{file_sha256(file)}'
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """The first hexadecimal digits of the SHA-256 of a value's canonical form."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(',', ':'), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]

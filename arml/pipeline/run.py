@@ -1,0 +1,219 @@
+"""One command, the whole path: stages in order, each product made once, a result at the end."""
+
+import logging
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
+
+from arml.atomic import write_json, write_text
+from arml.config.load import datasets_in
+from arml.engine import distributed
+from arml.errors import ConfigError
+from arml.pipeline.data import check_before_training
+from arml.pipeline.environment import describe
+from arml.pipeline.finish import finish
+from arml.pipeline.keys import digest
+from arml.pipeline.messages import say
+from arml.pipeline.stage import Context, Stage
+from arml.pipeline.store import Product, Store
+from arml.progress import duration
+from arml.registry import STAGES
+
+
+@dataclass
+class Planned:
+    """One line of the plan: a stage, its key and what will be done about it."""
+
+    stage: Stage
+    key: str
+    state: str  # 'finished', 'started' or 'new'
+
+
+def build_stages(config: Config) -> list[Stage]:
+    """The stages that the config's ``pipeline`` names, in order.
+
+    Raises:
+        ConfigError: If there are none, a name is used twice, or a type is unknown.
+    """
+    pipeline = config.get('pipeline')
+    if not pipeline:
+        raise ConfigError(
+            f'config {config.filename}: there is no pipeline, a list of stages such as '
+            "dict(name='segmentor', type='arml.TrainStage'). configs/_base_/pipelines holds the common ones."
+        )
+    stages: list[Stage] = []
+    for entry in pipeline:
+        entry = dict(entry)
+        kind = entry.pop('type', None)
+        cls = STAGES.get(kind) if isinstance(kind, str) else None
+        if cls is None:
+            raise ConfigError(
+                f'pipeline stage {entry.get("name")}: unknown type {kind!r}; known are '
+                f'{", ".join("arml." + name for name in sorted(STAGES.module_dict))}.'
+            )
+        if entry.get('name') in [stage.name for stage in stages]:
+            raise ConfigError(f'pipeline: two stages are named {entry["name"]!r}.')
+        try:
+            stages.append(cls(config=config, **entry))
+        except TypeError as error:
+            raise ConfigError(f'pipeline stage {entry.get("name")}: {error}.') from error
+    return stages
+
+
+def make_plan(stages: list[Stage], store: Store) -> list[Planned]:
+    """Keys of all products, known before anything runs because they follow from keys alone."""
+    keys: dict[str, str] = {}
+    plan = []
+    for stage in stages:
+        keys[stage.name] = stage.key(keys)
+        if store.find(stage.name, keys[stage.name]) is not None:
+            state = 'finished'
+        else:
+            state = 'started' if store.started(stage.name, keys[stage.name]) else 'new'
+        plan.append(Planned(stage, keys[stage.name], state))
+    return plan
+
+
+def run_pipeline(
+    config: Config,
+    work_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    amp: bool = False,
+    launcher: str = 'none',
+) -> dict[str, Any]:
+    """Run all stages of a config and leave the result in the work dir.
+
+    Args:
+        config: A resolved config (:func:`arml.config.load_config`).
+        work_dir: Where the result goes; None: ``work_dirs/<config>-<hash of what determines it>``.
+        resume: Continue an interrupted stage instead of beginning it again.
+        amp: Train with automatic mixed precision.
+        launcher: As on mmseg's command line.
+
+    Returns:
+        What ``result.json`` holds.
+
+    Raises:
+        ArmlError: For anything in config, data or disk that a user can mend.
+    """
+    started = time.time()
+    distributed.init(launcher)
+    quiet()
+    if amp:
+        use_amp(config)
+    if is_main_process():
+        check_before_training(datasets_in(config._cfg_dict), say)
+    barrier()
+    store = Store(config.store)
+    plan = make_plan(build_stages(config), store)
+    run_key = digest([item.key for item in plan], 8)
+    stem = Path(config.filename).stem if config.filename else 'run'
+    folder = Path(work_dir or config.get('work_dir') or Path('work_dirs') / f'{stem}-{run_key}')
+    record = {
+        'name': stem, 'run': run_key, 'seed': config.randomness['seed'], **describe(),
+        'command': ' '.join(sys.argv),
+    }  # fmt: skip
+    if is_main_process():
+        _announce(config, plan, folder, store, record, resume)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / 'config.py', config.pretty_text)
+        write_json(folder / 'environment.json', record)
+
+    products: dict[str, Product] = {}
+    for item in plan:
+        products[item.stage.name] = _run_stage(
+            item, store, products, resume, launcher, f'{stem}-{run_key}'
+        )
+    result: dict[str, Any] = {}
+    if is_main_process():
+        record['seconds'] = round(time.time() - started, 1)
+        result = finish(folder, config, plan, products, record)
+    barrier()
+    return result
+
+
+def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: str, run_name: str):
+    """Have the product of one stage: find it, or make it under its lock."""
+    stage, key = item.stage, item.key
+    if not is_main_process():
+        barrier()  # the main process holds the lock from here
+        found = _agree(None)
+        if not found:
+            stage.run(Context(store.folder(stage.name, key), products, resume, launcher, run_name))
+        barrier()
+        return store.find(stage.name, key)
+    with store.lock(stage.name, key, say):
+        product = store.find(stage.name, key)
+        if product is None and not resume:
+            store.clear(stage.name, key)
+        barrier()
+        _agree(product is not None)
+        if product is not None:
+            say(f'{stage.name}: finished before, taken from {product.folder}')
+        else:
+            context = Context(store.folder(stage.name, key), products, resume, launcher, run_name)
+            context.folder.mkdir(parents=True, exist_ok=True)
+            begun = time.time()
+            say(f'{stage.name}: begins in {context.folder}')
+            outcome = stage.run(context)
+            keys = {name: made.key for name, made in products.items()}
+            product = store.finish(
+                stage.name, key, {**asdict(outcome), 'description': stage.description(keys)}
+            )
+            stage.tidy(context.folder)
+            say(f'{stage.name}: finished in {duration(time.time() - begun)}')
+        barrier()
+    return product
+
+
+def _agree(found: bool | None) -> bool:
+    """The main process's answer, on all processes."""
+    answer = [found]
+    broadcast_object_list(answer)
+    return bool(answer[0])
+
+
+def use_amp(config: Config) -> None:
+    """Turn every training of the config to automatic mixed precision, as ``--amp`` of mmseg does.
+
+    Raises:
+        ConfigError: Where there is no GPU, or a wrapper other than ``OptimWrapper`` is set.
+    """
+    if not torch.cuda.is_available():
+        raise ConfigError('--amp: needs a GPU; this machine has none. Leave --amp out.')
+    for section in (config._cfg_dict, *config._cfg_dict.values()):
+        wrapper = section.get('optim_wrapper') if isinstance(section, dict) else None
+        if wrapper is None:
+            continue
+        if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise ConfigError(f'--amp: does not work with optim_wrapper.type {wrapper["type"]!r}.')
+        wrapper['type'] = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def quiet() -> None:
+    """Leave the steps to be read; the libraries' start-up messages go."""
+    for name in ('filelock', 'PIL', 'matplotlib', 'timm'):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _announce(config, plan, folder, store, record, resume) -> None:
+    commit, versions = record['commit'], record['versions']
+    say(f'{record["name"]}, seed {record["seed"]}, commit {commit[:12]}, torch {versions["torch"]}')
+    say(f'data {config.get("data_root")}, products in {store.root}, result in {folder}')
+    for item in plan:
+        todo = {
+            'finished': 'finished before, will be reused',
+            'started': 'interrupted, will be continued'
+            if resume
+            else 'interrupted, begins again (add --resume to continue it)',
+            'new': 'to be done',
+        }[item.state]
+        say(f'  {item.stage.name:<14} {item.key}  {todo}')

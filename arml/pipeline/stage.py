@@ -1,0 +1,151 @@
+"""What every stage of a pipeline is: settings, declared inputs, a key, a keyed product."""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mmengine.config import Config
+
+from arml.config.sections import set_leaf
+from arml.errors import ConfigError
+from arml.pipeline.keys import digest
+from arml.pipeline.store import Product
+
+
+@dataclass
+class Context:
+    """What a stage is given to run in.
+
+    Attributes:
+        folder: Where it writes its product.
+        inputs: The finished products of the stages it named.
+        resume: Whether to continue from what lies in ``folder``.
+        launcher: As on mmseg's command line.
+        run_name: Name of the run, for logs and trackers.
+    """
+
+    folder: Path
+    inputs: dict[str, Product]
+    resume: bool = False
+    launcher: str = 'none'
+    run_name: str = 'run'
+
+
+@dataclass
+class Outcome:
+    """What a stage made.
+
+    Attributes:
+        items: Names and paths, relative to the stage's folder, of what it made.
+        rows: Lines for the result table: ``{'name', 'split', 'metrics'}``.
+        notes: Plain values worth keeping in the product's record.
+    """
+
+    items: dict[str, str]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """Base of all stages.
+
+    Args:
+        name: Its name in the pipeline; also the store's folder and the ending of its logs.
+        config: The resolved config of the run.
+        section: Section of the config it works on; None is the top level.
+        bind: Leaves of its settings that are set from products: ``{leaf: 'stage/item'}``.
+        inputs: Products it takes as they are: ``{role: 'stage/item'}``.
+        row: Name of its line in the result table; None: no line.
+    """
+
+    #: Raised when the same settings would now give another product.
+    version: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        section: str | None = None,
+        bind: dict[str, str] | None = None,
+        inputs: dict[str, str] | None = None,
+        row: str | None = None,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.section = section
+        self.bind = dict(bind or {})
+        self.inputs = dict(inputs or {})
+        self.row = row
+
+    @property
+    def fingerprint_cache(self) -> Path:
+        """Folder in the store that remembers the hashes of unchanged data files."""
+        return Path(self.config.store).absolute() / 'fingerprints'
+
+    @property
+    def needs(self) -> list[str]:
+        """Names of the stages whose products it takes, in order, each once."""
+        sources = [*self.bind.values(), *self.inputs.values()]
+        return list(dict.fromkeys(source.split('/')[0] for source in sources))
+
+    def settings(self) -> dict[str, Any]:
+        """All that determines the product, apart from its inputs and the data."""
+        raise NotImplementedError
+
+    def fingerprints(self) -> dict[str, str]:
+        """Fingerprints of the data it reads."""
+        raise NotImplementedError
+
+    def run(self, context: Context) -> Outcome:
+        """Make the product in ``context.folder``."""
+        raise NotImplementedError
+
+    def tidy(self, folder: Path) -> None:
+        """Remove from ``folder`` what only an unfinished product needs. Called once it is finished."""
+
+    def description(self, keys: dict[str, str]) -> dict[str, Any]:
+        """What the key is the hash of; ``keys`` are those of the stages before."""
+        absent = [need for need in self.needs if need not in keys]
+        if absent:
+            raise ConfigError(
+                f'pipeline stage {self.name}: takes the product of {", ".join(absent)}, '
+                f'which does not come before it (before it: {", ".join(keys) or "none"}).'
+            )
+        return {
+            'type': type(self).__name__,
+            'version': self.version,
+            'settings': self._unbound(),
+            'bind': {leaf: self._source_key(source, keys) for leaf, source in self.bind.items()},
+            'inputs': {role: self._source_key(source, keys) for role, source in self.inputs.items()},
+            'data': self.fingerprints(),
+            'seed': self.config.randomness['seed'],
+        }
+
+    def key(self, keys: dict[str, str]) -> str:
+        """The key of its product."""
+        return digest(self.description(keys))
+
+    def bound(self, settings: dict[str, Any], products: dict[str, Product]) -> dict[str, Any]:
+        """``settings`` with the bound leaves set to the paths of the products."""
+        settings = copy.deepcopy(settings)
+        for leaf, source in self.bind.items():
+            set_leaf(settings, leaf, str(self.input_path(source, products)))
+        return settings
+
+    @staticmethod
+    def input_path(source: str, products: dict[str, Product]) -> Path:
+        """Where ``stage/item`` lies; ``stage`` alone is its folder."""
+        stage, _, item = source.partition('/')
+        return products[stage].path(item) if item else products[stage].folder
+
+    def _unbound(self) -> dict[str, Any]:
+        settings = copy.deepcopy(self.settings())
+        for leaf in self.bind:
+            set_leaf(settings, leaf, 'bound')
+        return settings
+
+    @staticmethod
+    def _source_key(source: str, keys: dict[str, str]) -> str:
+        stage, _, item = source.partition('/')
+        return f'{keys[stage]}/{item}'

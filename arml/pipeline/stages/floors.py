@@ -1,0 +1,63 @@
+"""The floors that every score is read against: a constant answer, and the colour of a pixel."""
+
+from typing import Any
+
+from arml.atomic import write_json
+from arml.evaluation.confusion import protocol_metrics
+from arml.evaluation.floors import colour_floor, constant_floor, tiles_of
+from arml.pipeline.data import data_fingerprint
+from arml.pipeline.messages import say
+from arml.pipeline.stage import Context, Outcome, Stage
+from arml.registry import DATASETS, STAGES
+
+SPLITS = ('train', 'val', 'test')
+
+
+@STAGES.register_module()
+class FloorStage(Stage):
+    """Score the floors on the test split.
+
+    Args:
+        floors: Which: ``constant`` and ``colour`` (learnt from image labels alone).
+        **kwargs: As of :class:`~arml.pipeline.stage.Stage`.
+    """
+
+    def __init__(self, *args: Any, floors: tuple = ('constant', 'colour'), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.floors = tuple(floors)
+
+    def settings(self) -> dict[str, Any]:
+        """Which floors."""
+        return {'floors': self.floors, 'dataset': self.config.test_dataloader['dataset']['type']}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of all splits."""
+        return {
+            split: data_fingerprint(self._dataset(split), self.fingerprint_cache)
+            for split in SPLITS
+        }
+
+    def run(self, context: Context) -> Outcome:
+        """Fit and score."""
+        datasets = {split: DATASETS.build(self._dataset(split)) for split in SPLITS}
+        tiles = {split: tiles_of(dataset) for split, dataset in datasets.items()}
+        classes = list(datasets['test'].metainfo['classes'])
+        made = []
+        if 'constant' in self.floors:
+            made.append(constant_floor(tiles['val'], tiles['test'], classes))
+        if 'colour' in self.floors:
+            say(f'{self.name}: learning the colours of single pixels from image labels')
+            made.append(colour_floor(tiles['train'], tiles['val'], tiles['test'], classes))
+        rows = [
+            {'name': f'floor: {floor.name}', 'split': 'test', 'note': str(floor.choice),
+             'metrics': protocol_metrics(floor.confusion, classes, 'A')}
+            for floor in made
+        ]  # fmt: skip
+        write_json(context.folder / 'floors.json', rows)
+        return Outcome(items={'floors': 'floors.json'}, rows=rows)
+
+    def _dataset(self, split: str) -> dict[str, Any]:
+        settings = dict(self.config.test_dataloader['dataset'])
+        settings.update(split=split, pipeline=[], masks=None if split == 'train' else 'dense')
+        settings['test_mode'] = split != 'train'
+        return settings

@@ -1,0 +1,65 @@
+"""Pseudo masks of the training tiles from a trained classifier."""
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import get_dist_info
+
+from arml.config.sections import section_of
+from arml.pipeline.data import data_fingerprint
+from arml.pipeline.stage import Context, Outcome, Stage
+from arml.pseudo.generate import generate
+from arml.registry import STAGES
+
+
+@STAGES.register_module()
+class MaskStage(Stage):
+    """Make a mask of every training tile; its product holds one folder of PNGs a map name.
+
+    Args:
+        masks_section: Section of the config that says how (``maps``, ``rule``, ``dataloader``).
+        **kwargs: As of :class:`~arml.pipeline.stage.Stage`; ``inputs['checkpoint']`` is the classifier.
+    """
+
+    def __init__(self, *args: Any, masks_section: str = 'pseudo_masks', **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.masks_section = masks_section
+
+    def settings(self) -> dict[str, Any]:
+        """How maps are computed and made into masks. The batch size does not matter."""
+        settings = copy.deepcopy(dict(self.config[self.masks_section]))
+        settings['dataset'] = settings.pop('dataloader')['dataset']
+        return settings
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of the tiles that get masks."""
+        cache = self.fingerprint_cache
+        dataset = self.config[self.masks_section]['dataloader']['dataset']
+        return {'tiles': data_fingerprint(dataset, cache)}
+
+    def run(self, context: Context) -> Outcome:
+        """Make the masks; those already there are kept."""
+        start = time.time()
+        rank, world = get_dist_info()
+        made = generate(
+            model=section_of(self.config, self.section)['model'],
+            checkpoint=self.input_path(self.inputs['checkpoint'], context.inputs),
+            settings=self.config[self.masks_section],
+            out=context.folder,
+            rank=rank,
+            world=world,
+        )
+        rows = []
+        if self.row:
+            rows = [
+                {'name': self.row if len(made.scores) == 1 else f'{self.row} ({name})',
+                 'split': 'train', 'metrics': metrics}
+                for name, metrics in made.scores.items()
+            ]  # fmt: skip
+        return Outcome(
+            items={name: name for name in made.names},
+            rows=rows,
+            notes={'tiles': made.tiles, 'seconds': round(time.time() - start, 1)},
+        )

@@ -1,0 +1,58 @@
+"""The one test of a trained model."""
+
+import time
+from typing import Any
+
+from mmengine.dist import is_main_process
+
+from arml.atomic import write_json
+from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.pipeline.stage import Context, Outcome, Stage
+from arml.pipeline.testing import build_runner, keep_examples, runner_settings
+from arml.registry import STAGES
+
+
+@STAGES.register_module()
+class TestStage(Stage):
+    """Test a checkpoint once with the section's ``test_dataloader`` and ``test_evaluator``.
+
+    Args:
+        examples: Number of tiles, spread evenly over the split, whose prediction is kept for the picture.
+        **kwargs: As of :class:`~arml.pipeline.stage.Stage`; ``inputs['checkpoint']`` is the model.
+    """
+
+    __test__ = False  # pytest: not a test
+
+    def __init__(self, *args: Any, examples: int = 6, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def settings(self) -> dict[str, Any]:
+        """Model, test data and metric."""
+        settings = runner_settings(self.config, self.section)
+        kept = {k: settings[k] for k in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')}
+        return {**kept, 'examples': self.examples}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of the test split."""
+        settings = runner_settings(self.config, self.section)
+        return loader_fingerprints(settings, ('test_dataloader',), self.fingerprint_cache)
+
+    def run(self, context: Context) -> Outcome:
+        """Test, and keep a few predictions."""
+        start = time.time()
+        settings = self.bound(runner_settings(self.config, self.section), context.inputs)
+        info = metainfo_of(settings['test_dataloader']['dataset'])
+        checkpoint = self.input_path(self.inputs['checkpoint'], context.inputs)
+        name = f'{context.run_name}-{self.name}'
+        runner = build_runner(settings, checkpoint, context.folder, name, context.launcher)
+        metrics = {key: float(value) for key, value in runner.test().items()}
+        if is_main_process():
+            write_json(context.folder / 'metrics.json', metrics)
+        keep_examples(runner, info, self.examples, context.folder / 'examples')
+        rows = [{'name': self.row, 'split': 'test', 'metrics': metrics}] if self.row else []
+        return Outcome(
+            items={'metrics': 'metrics.json', 'examples': 'examples'},
+            rows=rows,
+            notes={'seconds': round(time.time() - start, 1)},
+        )

@@ -1,0 +1,127 @@
+"""Training of one model: a classifier or a segmentor."""
+
+import copy
+import gc
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import find_latest_checkpoint
+
+from arml.atomic import write_json
+from arml.config.sections import runner_config, section_of
+from arml.engine import StageRunner
+from arml.engine import checkpoint as checkpoints
+from arml.engine.hooks.history import read_history
+from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.pipeline.model_card import model_card
+from arml.pipeline.stage import Context, Outcome, Stage
+from arml.registry import STAGES
+
+#: What the product of a training depends on; test settings and loggers are not among it.
+DETERMINING = (
+    'model', 'train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper',
+    'param_scheduler', 'val_evaluator', 'custom_hooks', 'load_from', 'auto_scale_lr',
+)  # fmt: skip
+
+
+@STAGES.register_module()
+class TrainStage(Stage):
+    """Train the model of a section; its product is the checkpoint, chosen on validation or the last."""
+
+    def settings(self) -> dict[str, Any]:
+        """The section, with the choice of the best checkpoint and the number of processes."""
+        settings = self._runner_settings()
+        kept = {key: settings[key] for key in DETERMINING if settings.get(key) is not None}
+        chooser = settings['default_hooks'].get('checkpoint', {})
+        kept['selection'] = {key: chooser.get(key) for key in ('save_best', 'rule')}
+        kept['processes'] = _world_size()
+        return kept
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of the training and validation splits."""
+        cache = self.fingerprint_cache
+        return loader_fingerprints(
+            self._runner_settings(), ('train_dataloader', 'val_dataloader'), cache
+        )
+
+    def run(self, context: Context) -> Outcome:
+        """Train, or go on training, and keep the chosen parameters as ``checkpoint.pth``."""
+        start = time.time()
+        settings = self.bound(self._runner_settings(), context.inputs)
+        runner = StageRunner.from_cfg(self._config_of(settings, context))
+        runner.train()
+        epochs, rows = runner.max_epochs, []
+        del runner
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if is_main_process():
+            rows = read_history(context.folder / 'history.jsonl')
+            self._keep_chosen(context.folder)
+            write_json(context.folder / 'metrics.json', rows)
+        barrier()
+        return Outcome(
+            items={'checkpoint': 'checkpoint.pth', 'history': 'history.jsonl'},
+            notes={'epochs': epochs, 'seconds': round(time.time() - start, 1)},
+        )
+
+    def tidy(self, folder: Path) -> None:
+        """Remove the training states; the chosen parameters are in ``checkpoint.pth``."""
+        for state in [*folder.glob('epoch_*.pth'), *folder.glob('best_epoch_*.pth')]:
+            state.unlink()
+        (folder / 'last_checkpoint').unlink(missing_ok=True)
+
+    def _runner_settings(self) -> dict[str, Any]:
+        settings = runner_config(self.config, self.section)
+        settings.pop('test_dataloader', None)
+        settings.pop('test_evaluator', None)
+        settings.pop('test_cfg', None)
+        return settings
+
+    def _config_of(self, settings: dict[str, Any], context: Context) -> Config:
+        settings = copy.deepcopy(settings)
+        latest = find_latest_checkpoint(str(context.folder)) if context.resume else None
+        if latest is not None:
+            # The folder may have been moved; the file lies in it.
+            latest = str(context.folder / Path(latest).name)
+        part = section_of(self.config, self.section)
+        settings['default_hooks'].setdefault('checkpoint', {'type': 'arml.StageCheckpointHook'})
+        settings['default_hooks']['checkpoint']['meta'] = {
+            **model_card(part['model'], metainfo_of(part['train_dataloader']['dataset']), part),
+            'stage': self.name,
+            'config': self.config.pretty_text,
+            'section': self.section,
+            'seed': self.config.randomness['seed'],
+        }
+        settings.update(
+            work_dir=str(context.folder),
+            experiment_name=f'{context.run_name}-{self.name}-{uuid.uuid4().hex[:8]}',
+            launcher=context.launcher,
+            resume=latest is not None,
+            load_from=latest or settings.get('load_from'),
+        )
+        if _world_size() > 1 and not torch.cuda.is_available():
+            settings['model_wrapper_cfg'] = {'type': 'MMDistributedDataParallel'}
+        return Config(settings)
+
+    @staticmethod
+    def _keep_chosen(folder: Path) -> None:
+        """Write ``checkpoint.pth`` from the best or, if none was chosen, the last state."""
+        best = sorted(folder.glob('best_epoch_*.pth'))
+        last = find_latest_checkpoint(str(folder))
+        chosen = best[-1] if best else folder / Path(last).name
+        content = checkpoints.load(chosen)
+        checkpoints.save(
+            {'meta': content['meta'], 'state_dict': content['state_dict']}, folder / 'checkpoint.pth'
+        )
+
+
+def _world_size() -> int:
+    from mmengine.dist import get_world_size
+
+    return get_world_size()

@@ -1,0 +1,149 @@
+"""One test of one checkpoint: for the test stage and for ``tools/test.py``."""
+
+import copy
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from arml.atomic import write_json
+from arml.config.sections import runner_config
+from arml.engine import StageRunner, distributed
+from arml.engine import checkpoint as checkpoints
+from arml.errors import ConfigError
+from arml.pipeline.data import metainfo_of
+from arml.pseudo.io import read_mask, write_mask
+
+
+def runner_settings(config: Config, section: str | None) -> dict[str, Any]:
+    """The section's settings without what only a training needs.
+
+    Raises:
+        ConfigError: If it has no test data or metric.
+    """
+    settings = runner_config(config, section)
+    for key in list(settings):
+        if key.startswith(('train_', 'val_', 'optim_', 'param_')) or key == 'load_from':
+            settings.pop(key)
+    absent = [k for k in ('test_dataloader', 'test_evaluator', 'test_cfg') if not settings.get(k)]
+    if absent:
+        where = f'section {section}' if section else 'the top level'
+        raise ConfigError(f'config {config.filename}: {", ".join(absent)} missing in {where}.')
+    hooks = copy.deepcopy(settings.get('default_hooks') or {})
+    hooks.update(checkpoint=None, param_scheduler=None)
+    return {**settings, 'default_hooks': hooks, 'custom_hooks': []}
+
+
+def build_runner(
+    settings: dict[str, Any], checkpoint: Path, work_dir: Path, name: str, launcher: str
+) -> StageRunner:
+    """A Runner that will test ``checkpoint``. The weights an ``init_cfg`` names are not needed then."""
+    settings = {**settings, 'model': without_pretrained(settings['model'])}
+    settings.update(
+        work_dir=str(work_dir),
+        experiment_name=f'{name}-{uuid.uuid4().hex[:8]}',
+        launcher=launcher,
+        resume=False,
+        load_from=str(checkpoint),
+    )
+    return StageRunner.from_cfg(Config(settings))
+
+
+def without_pretrained(model: Any) -> Any:
+    """A model's config with no initial weights to be had: a whole checkpoint replaces them."""
+    if isinstance(model, dict):
+        plain = {key: without_pretrained(value) for key, value in model.items()}
+        if isinstance(plain.get('init_cfg'), dict) and plain['init_cfg'].get('type') == 'Pretrained':
+            plain['init_cfg'] = None
+        if plain.get('pretrained'):
+            plain['pretrained'] = False if isinstance(plain['pretrained'], bool) else None
+        return plain
+    if isinstance(model, list | tuple):
+        return [without_pretrained(item) for item in model]
+    return model
+
+
+class _KeepMasks(Hook):
+    """Write every predicted mask of a test."""
+
+    def __init__(self, folder: Path, palette: list) -> None:
+        self.folder, self.palette = folder, palette
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        for sample in outputs or ():
+            write_mask(
+                self.folder / f'{Path(sample.img_path).stem}.png', labels_of(sample), self.palette
+            )
+
+
+def test_checkpoint(
+    config: Config,
+    checkpoint: Path,
+    work_dir: Path,
+    show_dir: Path | None = None,
+    launcher: str = 'none',
+) -> dict[str, Any]:
+    """Test a checkpoint on the test split of its section.
+
+    Returns:
+        A result as ``arml.report`` reads it, with one row.
+    """
+    distributed.init(launcher)
+    card = checkpoints.load(checkpoint).get('meta', {}).get('arml', {})
+    section = card.get('section')
+    settings = runner_settings(config, section)
+    info = metainfo_of(settings['test_dataloader']['dataset'])
+    runner = build_runner(settings, checkpoint, work_dir, Path(checkpoint).stem, launcher)
+    if show_dir is not None:
+        runner.register_hook(_KeepMasks(show_dir, palette_of(info)))
+    metrics = {key: float(value) for key, value in runner.test().items()}
+    name = card.get('stage', 'model')
+    return {
+        'name': name,
+        'checkpoint': str(checkpoint),
+        'dataset': info.get('dataset_name'),
+        'classes': list(info['classes']),
+        'palette': [list(color) for color in info['palette']],
+        'rows': [{'name': name, 'split': 'test', 'metrics': metrics}],
+    }
+
+
+test_checkpoint.__test__ = False  # pytest: not a test
+
+
+def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder: Path) -> None:
+    """Write tile, truth and prediction of a few tiles, spread evenly over the test split."""
+    if not is_main_process():
+        return
+    dataset = runner.test_dataloader.dataset
+    palette = palette_of(info)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    names = []
+    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+    for index in chosen.tolist():
+        sample = model.test_step(pseudo_collate([dataset[index]]))[0]
+        stem = Path(sample.img_path).stem
+        shutil.copyfile(sample.img_path, folder / f'{stem}.tile.png')
+        truth = read_mask(dataset.get_data_info(index)['seg_map_path'])
+        write_mask(folder / f'{stem}.truth.png', truth, palette)
+        write_mask(folder / f'{stem}.prediction.png', labels_of(sample), palette)
+        names.append(stem)
+    write_json(folder / 'examples.json', names)
+
+
+def labels_of(sample) -> np.ndarray:
+    """The predicted labels of a data sample, uint8, (H, W)."""
+    return sample.pred_sem_seg.data.squeeze(0).cpu().numpy().astype(np.uint8)
+
+
+def palette_of(info: dict[str, Any]) -> list:
+    """Colours of the classes and, last, of background."""
+    return [*info['palette'], info.get('background_color') or (255, 255, 255)]

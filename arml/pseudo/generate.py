@@ -1,0 +1,193 @@
+"""Masks of all tiles of a split from a trained classifier: batched, atomic, resumable."""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.dist import barrier
+from torch.utils.data import DataLoader, Subset
+
+from arml.atomic import write_json
+from arml.datasets.fingerprint import file_sha256, fingerprint
+from arml.engine import checkpoint as checkpoints
+from arml.errors import ArmlError, DataError
+from arml.evaluation.confusion import confusion_matrix, protocol_metrics
+from arml.progress import Progress
+from arml.pseudo.io import read_mask, write_mask
+from arml.registry import DATASETS, MAPS, MASK_RULES, MODELS
+
+MANIFEST = 'manifest.json'
+
+
+@dataclass
+class Made:
+    """What :func:`generate` made.
+
+    Attributes:
+        names: Map names; each is a folder of masks.
+        tiles: Number of tiles.
+        scores: Per map name the scores against dense masks, if the split has any. They are
+            measured only; nothing is chosen by them.
+    """
+
+    names: list[str]
+    tiles: int
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def generate(
+    model: dict[str, Any],
+    checkpoint: Path,
+    settings: dict[str, Any],
+    out: Path,
+    rank: int = 0,
+    world: int = 1,
+    device: str | None = None,
+) -> Made:
+    """Write one palette PNG per tile and map name, and a manifest at the end.
+
+    Classes are gated by the image-level label where the split carries one in its file names
+    (training), and by the classifier elsewhere. Masks already in ``out`` are kept if they were
+    made with the same checkpoint, data and settings.
+
+    Args:
+        model: Config of the classifier.
+        checkpoint: Its parameters.
+        settings: ``maps``, ``rule`` and ``dataloader`` (``batch_size``, ``num_workers``, ``dataset``).
+        out: Folder to write to.
+        rank: Which process of how many this is; each takes every ``world``-th tile.
+        world: Number of processes.
+        device: Device to run on; None: a GPU where there is one.
+
+    Raises:
+        ArmlError: If ``out`` holds masks made otherwise.
+        CheckpointError: If the checkpoint is not this classifier's.
+    """
+    loader = copy.deepcopy(dict(settings['dataloader']))
+    dataset = DATASETS.build(loader['dataset'])
+    info = dataset.metainfo
+    card = {
+        'checkpoint_sha256': file_sha256(checkpoint),
+        'data_fingerprint': fingerprint(dataset.files(), Path(dataset.data_root)),
+        'model': _plain(model),
+        'maps': _plain(settings['maps']),
+        'rule': _plain(settings['rule']),
+        'split': dataset.split,
+        'presence': 'image-level label' if dataset.split == 'train' else 'classifier',
+        'format': 1,
+    }
+    if rank == 0:
+        _claim(out, card)
+    barrier()
+
+    maps = MAPS.build(copy.deepcopy(settings['maps']))
+    rule = MASK_RULES.build(copy.deepcopy(settings['rule']))
+    names = list(maps.names)
+    stems = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(len(dataset))]
+    mine = range(rank, len(dataset), world)
+    todo = [i for i in mine if not all((out / n / f'{stems[i]}.png').is_file() for n in names)]
+    progress = Progress(f'pseudo masks in {out}', len(mine), done=len(mine) - len(todo))
+    if todo:
+        classifier = _classifier(model, checkpoint, device or get_device())
+        palette = [*info['palette'], info.get('background_color') or (255, 255, 255)]
+        batches = DataLoader(
+            Subset(dataset, todo),
+            batch_size=loader.get('batch_size', 1),
+            num_workers=loader.get('num_workers', 0),
+            collate_fn=pseudo_collate,
+        )
+        for batch in batches:
+            for stem, name, mask in _masks_of(classifier, batch, maps, rule, dataset.split):
+                write_mask(out / name / f'{stem}.png', mask, palette)
+            progress.add(len(batch['inputs']))
+    barrier()
+
+    made = Made(names=names, tiles=len(dataset))
+    made.scores = _score(dataset, out, names, stems)
+    if rank == 0:
+        write_json(
+            out / MANIFEST,
+            {**card, 'tiles': len(dataset), 'names': names, 'scores': made.scores},
+        )
+    return made
+
+
+@torch.inference_mode()
+def _masks_of(classifier, batch: dict, maps, rule, split: str):
+    data = classifier.data_preprocessor(batch, False)
+    inputs, samples = data['inputs'], data['data_samples']
+    found = maps(classifier, inputs)
+    if split == 'train':
+        present = torch.tensor([sample.metainfo['image_label'] for sample in samples]).bool()
+    else:
+        present = classifier.presence(inputs).cpu()
+    for index, sample in enumerate(samples):
+        path = Path(sample.img_path)
+        image = _rgb(path)
+        for name, values in found.items():
+            full = F.interpolate(
+                values[index : index + 1].float(),
+                size=image.shape[:2],
+                mode='bilinear',
+                align_corners=False,
+            )[0]
+            yield path.stem, name, rule(full, present[index].to(full.device), image).mask
+
+
+def _classifier(model: dict[str, Any], checkpoint: Path, device: str):
+    settings = copy.deepcopy(dict(model))
+    classifier = MODELS.build(settings)
+    checkpoints.load_into(classifier, checkpoints.load(checkpoint), checkpoint)
+    return classifier.to(device).eval()
+
+
+def _claim(out: Path, card: dict[str, Any]) -> None:
+    """Note in ``out`` what is made there; refuse a folder that holds something else."""
+    file = out / 'in_progress.json'
+    finished = out / MANIFEST
+    for known in (finished, file):
+        if known.is_file():
+            held = json.loads(known.read_text())
+            changed = [key for key in card if held.get(key) != card[key]]
+            if changed:
+                raise ArmlError(
+                    f'{out}: holds pseudo masks made with another {", ".join(changed)}. Give another '
+                    '--out, or remove the folder.'
+                )
+    write_json(file, card)
+
+
+def _score(dataset, out: Path, names: list[str], stems: list[str]) -> dict[str, dict[str, float]]:
+    folder = dataset.paths().masks
+    if folder is None:
+        return {}
+    classes = dataset.metainfo['classes']
+    totals = {name: np.zeros((len(classes),) * 2, dtype=np.int64) for name in names}
+    for stem in stems:
+        truth = read_mask(folder / f'{stem}.png').astype(np.int64)
+        truth[truth >= len(classes)] = 255
+        for name in names:
+            mask = read_mask(out / name / f'{stem}.png').astype(np.int64)
+            truth_here = np.where(mask >= len(classes), 255, truth)
+            mask = np.where(mask >= len(classes), 0, mask)
+            totals[name] += confusion_matrix(mask, truth_here, len(classes))
+    return {name: protocol_metrics(matrix, classes, 'A') for name, matrix in totals.items()}
+
+
+def _rgb(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f'{path}: cannot be read as an image. Run tools/check_dataset.py on its folder.')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))

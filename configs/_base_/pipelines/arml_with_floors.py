@@ -1,0 +1,26 @@
+# The same, with the floors that the scores are read against.
+pipeline = [
+    dict(name='classifier', type='arml.TrainStage', section='classifier'),
+    dict(
+        name='pseudo_masks',
+        type='arml.MaskStage',
+        section='classifier',
+        inputs=dict(checkpoint='classifier/checkpoint'),
+        row='pseudo masks'),
+    dict(
+        name='segmentor',
+        type='arml.TrainStage',
+        bind={'train_dataloader.dataset.masks': 'pseudo_masks/final'}),
+    dict(name='floors', type='arml.FloorStage'),
+    dict(
+        name='cam_test',
+        type='arml.TestStage',
+        section='classifier',
+        inputs=dict(checkpoint='classifier/checkpoint'),
+        row='raw CAM'),
+    dict(
+        name='test',
+        type='arml.TestStage',
+        inputs=dict(checkpoint='segmentor/checkpoint'),
+        row='segmentor'),
+]

@@ -1,0 +1,9 @@
+# ARML as in the paper (MICCAI 2024), all stages. Paper, Table 1, protocol A: mIoU 70.56 +- 0.19.
+_base_ = [
+    './_base_/default_runtime.py',
+    './_base_/classifiers/resnet38_ars.py',
+    './_base_/segmentors/pspnet_resnest101.py',
+    './_base_/schedules/segmentor_10e.py',
+    './_base_/datasets/bcss.py',
+    './_base_/pipelines/arml.py',
+]

@@ -1,0 +1,59 @@
+"""Make pseudo masks of a split from a trained classifier."""
+
+import argparse
+import copy
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from arml.cli import run_tool
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/generate_pseudo_masks.py configs/classifier_resnet38_bcss.py '
+        'work_dirs/run/classifier/checkpoint.pth --out masks',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('config', help='config file with a classifier and pseudo_masks section')
+    parser.add_argument('checkpoint', help='checkpoint of the classifier')
+    parser.add_argument('--out', required=True, help='folder for the masks; what is there is continued')
+    parser.add_argument(
+        '--split', choices=['train', 'val', 'test'], default='train',
+        help='train: classes gated by the image-level label; val, test: by the classifier',
+    )  # fmt: skip
+    parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU where there is one)')
+    parser.add_argument('--section', default='classifier', help='section of the config with the model')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    from mmseg.utils import register_all_modules
+
+    from arml.config import load_config
+    from arml.config.sections import section_of
+    from arml.errors import ConfigError
+    from arml.pseudo.generate import generate
+
+    register_all_modules(init_default_scope=True)
+    config = load_config(args.config, args.cfg_options)
+    if 'pseudo_masks' not in config:
+        raise ConfigError(f'config {args.config}: it has no section pseudo_masks.')
+    settings = copy.deepcopy(config.pseudo_masks)
+    settings['dataloader']['dataset']['split'] = args.split
+    model = section_of(config, args.section)['model']
+    made = generate(model, Path(args.checkpoint), settings, Path(args.out), device=args.device)
+    print(f'{made.tiles} tiles, masks in ' + ', '.join(f'{args.out}/{name}' for name in made.names))
+    for name, scores in made.scores.items():
+        print(f'{name}: mIoU {scores["mIoU"]:.2f} against the dense masks of the {args.split} split')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,0 +1,59 @@
+"""Test a checkpoint once with the test split and metric of its config."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from arml.cli import run_tool
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/test.py configs/arml_tiny_synthetic.py '
+        'work_dirs/run/segmentor/checkpoint.pth --out test.json',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint of the segmentor or of the classifier')
+    parser.add_argument('--work-dir', help='folder for logs (default: beside the checkpoint)')
+    parser.add_argument('--out', help='JSON file for the metrics')
+    parser.add_argument('--show-dir', help='folder for the predicted masks of all tiles')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    from mmengine.dist import is_main_process
+    from mmseg.utils import register_all_modules
+
+    from arml.atomic import write_json
+    from arml.config import load_config
+    from arml.pipeline.testing import test_checkpoint
+    from arml.report.table import text_table
+
+    register_all_modules(init_default_scope=True)
+    config = load_config(args.config, args.cfg_options)
+    work_dir = Path(args.work_dir) if args.work_dir else Path(args.checkpoint).parent / 'test'
+    result = test_checkpoint(
+        config, Path(args.checkpoint), work_dir, args.show_dir and Path(args.show_dir), args.launcher
+    )
+    if is_main_process():
+        print(text_table(result))
+        if args.out:
+            write_json(args.out, result)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))

@@ -1,0 +1,52 @@
+"""Run a config: all stages of its pipeline, each once, ending with a table and a picture."""
+
+import argparse
+import os
+import sys
+
+from mmengine.config import DictAction
+
+from arml.cli import run_tool
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/train.py configs/arml_tiny_synthetic.py '
+        '--cfg-options model.swv.omega=3 randomness.seed=1',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of the result (default: work_dirs/<config>-<key>)')
+    parser.add_argument(
+        '--resume', action='store_true', help='continue an interrupted stage from its last checkpoint'
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU only)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override leaves of the config; a key that does not exist is an error',
+    )  # fmt: skip
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(argv=None) -> int:
+    args = parse_args(argv)
+    from mmseg.utils import register_all_modules
+
+    from arml.config import load_config
+    from arml.pipeline import run_pipeline
+
+    register_all_modules(init_default_scope=True)
+    config = load_config(args.config, args.cfg_options)
+    run_pipeline(config, args.work_dir, args.resume, args.amp, args.launcher)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main))
