@@ -211,6 +211,8 @@ def _smooth(table: Array, width: float) -> Array:
 
 def _labelled_histograms(tiles: Sequence[TileFiles], classes: Sequence[str]) -> tuple[Array, Array]:
     """Return the colours of each tile, (n, B), and its label, (n, K); all-zero labels are out."""
+    if not tiles:
+        raise DataError('the training split holds no tile; expected tiles to learn colours from')
     for tile in tiles:
         if tile.label is None or len(tile.label) != len(classes):
             raise DataError(
