@@ -2,7 +2,8 @@
 
 The seam for other kinds of maps (several layers, gradients, prototypes): a class of the registry
 MAPS with ``names`` and ``__call__(classifier, inputs, features=None)`` that returns raw maps
-(N, K, h, w) by name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller has them already.
+(N, K, h, w) by name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller has
+them already.
 """
 
 from __future__ import annotations
