@@ -3,7 +3,8 @@
 model = dict(
     type='arml.MutualLearningSegmentor',
     data_preprocessor=dict(
-        type='SegDataPreProcessor',
+        type='arml.TissueDataPreProcessor',
+        normalise='dataset',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

@@ -1,0 +1,216 @@
+"""Distances and angles between the samples of one network, computed once and shared.
+
+The structure relation (ARML eqs. 5-8) compares all pairs and all triples of
+samples. Written out it needs every difference vector x_i - x_j, B x B x D numbers.
+Two ways around that, chosen by D:
+
+* Few dimensions (pixels, D = classes): the difference vectors are small, the
+  B^3 cosines of two networks are subtracted inside one matrix product.
+* Many dimensions (whole images): everything follows from the B x B Gram matrix
+  of the centred samples, <x_i - x_j, x_k - x_j> = G_ik - G_ij - G_kj + G_jj.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+#: Up to this many dimensions difference vectors are written out.
+FEW_DIMENSIONS = 16
+#: Length of the float32 dot products that are summed in float64 (Gram matrix).
+BLOCK = 2048
+#: Cosines of one piece of work on a CPU; 1 MB of float32 stays in the cache.
+PIECE = 2**18
+
+
+class Relations(NamedTuple):
+    """Pairwise geometry of T groups of B samples.
+
+    Attributes:
+        distance: Distance over the group's mean positive distance, float64, (T, B, B).
+        distinct: Whether two samples differ, bool, (T, B, B).
+        directions: Unit vectors, ``[t, j, i] = (x_i - x_j) / |x_i - x_j|``, 0 where the samples
+            coincide, (T, B, B, D); None for many dimensions.
+        cosines: Cosine at sample j of the triple i, j, k, ``[t, j, i, k]``, float64, (T, B, B, B);
+            None for few dimensions.
+    """
+
+    distance: Tensor
+    distinct: Tensor
+    directions: Tensor | None
+    cosines: Tensor | None
+
+
+def relations(samples: Tensor) -> Relations:
+    """Distances and angles between samples, differentiable.
+
+    Args:
+        samples: float16, bfloat16, float32 or float64, any range, (T, B, D).
+
+    Returns:
+        The geometry of every group. Gradients at coinciding samples are 0, never NaN.
+    """
+    if samples.dtype != torch.float64:
+        samples = samples.float()
+    few = samples.shape[-1] <= FEW_DIMENSIONS
+    return _from_differences(samples) if few else _from_gram(samples)
+
+
+def angle_terms(first: Relations, second: Relations) -> tuple[Tensor, Tensor]:
+    """Mean smooth-L1 difference of all cosines of two networks (ARML eq. 7), both ways.
+
+    The value is symmetric, so one evaluation serves both networks as student: the gradient of
+    the first result reaches ``first`` only, that of the second result ``second`` only.
+
+    Args:
+        first: Geometry of a network.
+        second: Geometry of its peer, same shapes.
+
+    Returns:
+        The scalar with ``first`` as student, and the one with ``second`` as student. A triple
+        whose angle is undefined (two samples coincide) in either network contributes 0.
+    """
+    pair = first.distinct & second.distinct
+    if first.directions is not None and second.directions is not None:
+        return _AngleTerms.apply(first.directions, second.directions, pair)
+    defined = pair.unsqueeze(-1) & pair.unsqueeze(-2)
+    one, other = first.cosines * defined, second.cosines * defined
+    return (
+        torch.nn.functional.smooth_l1_loss(one, other.detach()),
+        torch.nn.functional.smooth_l1_loss(other, one.detach()),
+    )
+
+
+def _normalised(length: Tensor, distinct: Tensor) -> Tensor:
+    """Distances over their own mean over the positive entries; 0 if there is none."""
+    count = distinct.sum((-2, -1), keepdim=True)
+    mean = length.sum((-2, -1), keepdim=True) / count.clamp(min=1)
+    return length / torch.where(count > 0, mean, 1.0)
+
+
+def _from_differences(samples: Tensor) -> Relations:
+    work = _work_dtype(samples)
+    samples = samples.double()
+    difference = samples.unsqueeze(-3) - samples.unsqueeze(-2)
+    squared = difference.square().sum(-1)
+    distinct = squared > 0
+    # The square root is taken of 1 where samples coincide: its slope at 0 is infinite.
+    length = torch.where(distinct, squared, 1.0).sqrt()
+    directions = (difference / length.unsqueeze(-1)).to(work)
+    return Relations(_normalised(length * distinct, distinct), distinct, directions, None)
+
+
+def _from_gram(samples: Tensor) -> Relations:
+    gram = _CentredGram.apply(samples)
+    own = gram.diagonal(dim1=-2, dim2=-1)
+    scale = own.unsqueeze(-1) + own.unsqueeze(-2)
+    squared = scale - 2 * gram
+    # Below this share of the squared norms the difference is rounding of the products.
+    noise = 1e-14 if samples.dtype == torch.float64 else 5e-7
+    distinct = squared > noise * scale
+    distinct = distinct & ~torch.eye(gram.shape[-1], dtype=torch.bool, device=gram.device)
+    length = torch.where(distinct, squared, 1.0).sqrt()
+    inverse = distinct / length
+    # <x_i - x_j, x_k - x_j> at [j, i, k]
+    inner = (
+        gram.unsqueeze(-3)
+        - gram.unsqueeze(-1)
+        - gram.unsqueeze(-2)
+        + own.unsqueeze(-1).unsqueeze(-1)
+    )
+    cosines = inner * inverse.unsqueeze(-1) * inverse.unsqueeze(-2)
+    return Relations(_normalised(length * distinct, distinct), distinct, None, cosines)
+
+
+def _work_dtype(samples: Tensor) -> torch.dtype:
+    """Dtype of large products: float32 only where its products really are float32.
+
+    TF32 on a GPU, or a reduced matmul precision chosen by the user, keeps 10 bits or fewer.
+    """
+    exact = samples.device.type == 'cpu' and torch.get_float32_matmul_precision() == 'highest'
+    return torch.float32 if samples.dtype == torch.float32 and exact else torch.float64
+
+
+class _CentredGram(torch.autograd.Function):
+    """Gram matrix of the centred samples, float64, (T, B, D) -> (T, B, B)."""
+
+    @staticmethod
+    def forward(ctx: Any, samples: Tensor) -> Tensor:
+        # Centring changes no difference, and removes the cancellation of a common offset.
+        centred = samples - samples.mean(-2, keepdim=True)
+        ctx.save_for_backward(centred)
+        dimensions = centred.shape[-1]
+        if _work_dtype(centred) == torch.float64:
+            gram = centred.new_zeros(*centred.shape[:-1], centred.shape[-2], dtype=torch.float64)
+            for start in range(0, dimensions, 64 * BLOCK):
+                part = centred[..., start : start + 64 * BLOCK].double()
+                gram += part @ part.mT
+            return gram
+        whole = dimensions // BLOCK * BLOCK
+        tail = centred[..., whole:].double()
+        gram = tail @ tail.mT
+        if whole:
+            parts = centred[..., :whole].unflatten(-1, (-1, BLOCK)).transpose(-3, -2)
+            gram += (parts @ parts.mT).double().sum(-3)
+        return gram
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (centred,) = ctx.saved_tensors
+        with torch.autocast(centred.device.type, enabled=False):
+            both = grad + grad.mT
+            # The adjoint of centring acts on the small matrix instead of the samples.
+            both = both - both.mean(-2, keepdim=True)
+            both = both - both.mean(-1, keepdim=True)
+            return both.to(centred.dtype) @ centred
+
+
+class _AngleTerms(torch.autograd.Function):
+    """Smooth-L1 of the B^3 cosine differences from unit vectors, value and gradients in one pass.
+
+    With E_j the directions seen from sample j, the cosines are E_j E_j^T, and the difference of
+    two networks' cosines is the single product [E, F] [E, -F]^T. With c = clamp(difference, -1, 1)
+    smooth-L1 (beta 1) is c (difference - c / 2), its slope is c, and c is symmetric.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
+        groups, batch, _, dimensions = first.shape
+        mask = pair.unsqueeze(-1)
+        first, second = first * mask, second * mask
+        left = torch.cat([first, second], -1).flatten(0, 1)
+        right = torch.cat([first, -second], -1).flatten(0, 1)
+        wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        slope = torch.empty_like(right) if wanted else None
+        step = max(1, PIECE // batch**2) if right.device.type == 'cpu' else len(right)
+        total = right.new_zeros((), dtype=torch.float64)
+        for start in range(0, len(right), step):
+            piece = right[start : start + step]
+            difference = left[start : start + step] @ piece.mT
+            clamped = difference.clamp(-1, 1)
+            if slope is not None:
+                torch.bmm(clamped, piece, out=slope[start : start + step])
+            flat = clamped.flatten()
+            total += flat.dot(difference.sub_(clamped, alpha=0.5).flatten())
+        count = groups * batch**3
+        if slope is not None:
+            slope = slope.view(groups, batch, batch, 2 * dimensions) * (mask * (2 / count))
+            ctx.save_for_backward(slope)
+        value = total / count
+        return value, value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_first: Tensor, grad_second: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        to_first, to_second = slope.chunk(2, -1)
+        dtype = slope.dtype
+        return (
+            to_first * grad_first.to(dtype) if ctx.needs_input_grad[0] else None,
+            to_second * grad_second.to(dtype) if ctx.needs_input_grad[1] else None,
+            None,
+        )

@@ -1,0 +1,111 @@
+"""Samples weighted voting (SWV): the loss of one network against the pseudo masks."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+from arml.errors import ConfigError
+from arml.models.losses.functional import pixel_cross_entropy, vote_weights
+from arml.registry import MODELS
+
+
+@MODELS.register_module()
+class SWVLoss(nn.Module):
+    r"""Cross entropy weighted by the vote of two peers (ARML eq. 4), mean over valid pixels.
+
+    .. math:: L_{swv} = \frac{1}{n} \sum_{ij} w_{ij}\,\mathrm{CE}(P_a, M)_{ij}
+
+    n is the number of pixels of the batch whose mask is not ``ignore_index``; the weights do not
+    enter it unless ``normalise`` is set. Without a valid pixel the loss is 0.
+
+    Args:
+        enabled: Whether peers vote. If not, the loss is the plain mean cross entropy.
+        omega: Weight of pixels on which the peers agree, without unit, >= 1; the others get
+            1/omega. ``'drop'`` (omega to infinity) leaves out disagreeing pixels as if they were
+            ignored: the mean runs over the agreeing ones.
+        normalise: Whether weights are divided by their mean over the valid pixels of the batch,
+            so that omega changes the emphasis but not the step size.
+        ignore_index: Mask value that is left out.
+
+    Raises:
+        ConfigError: If ``omega`` is neither a number >= 1 nor ``'drop'``.
+
+    Note:
+        The paper writes a sum over pixels, the released code a mean. The mean is used.
+    """
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        omega: float | str = 2,
+        normalise: bool = False,
+        ignore_index: int = 255,
+    ) -> None:
+        super().__init__()
+        number = isinstance(omega, Real) and not isinstance(omega, bool) and omega >= 1
+        if omega != 'drop' and not number:
+            raise ConfigError(
+                f"swv.omega: found {omega!r}, expected a number >= 1 or 'drop' (only pixels on "
+                'which the peers agree); set swv.enabled=False for plain cross entropy'
+            )
+        self.enabled = enabled
+        self.omega = math.inf if omega == 'drop' else float(omega)
+        self.normalise = normalise
+        self.ignore_index = ignore_index
+
+    def weights(self, vote_b: Tensor, vote_c: Tensor, target: Tensor) -> Tensor:
+        """Weight of every pixel in the mean over valid pixels, 0 on ignored ones.
+
+        Args:
+            vote_b: Class indices of one peer, integer, (N, H, W).
+            vote_c: Class indices of the other peer, integer, (N, H, W).
+            target: Pseudo mask, int64, (N, H, W).
+
+        Returns:
+            float32, (N, H, W), no gradient.
+        """
+        valid = target != self.ignore_index
+        weights = vote_weights(vote_b, vote_c, self.omega) * valid
+        if self.normalise or math.isinf(self.omega):
+            # No agreeing pixel at all: every weight is 0 and stays 0.
+            total = weights.sum()
+            scale = valid.sum() / torch.where(total > 0, total, 1.0)
+            weights = weights * scale
+        return weights
+
+    def forward(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        vote_b: Tensor | None = None,
+        vote_c: Tensor | None = None,
+    ) -> Tensor:
+        """Loss of one network.
+
+        Args:
+            logits: Scores before softmax, float, (N, K, H, W).
+            target: Pseudo mask, int64 in [0, K) or ``ignore_index``, (N, H, W).
+            vote_b: Class indices of one peer, integer, (N, H, W); not read if not ``enabled``.
+            vote_c: Class indices of the other peer, integer, (N, H, W); likewise.
+
+        Returns:
+            Scalar, float32 or float64.
+
+        Raises:
+            ValueError: If the loss is enabled and a vote is missing.
+        """
+        losses = pixel_cross_entropy(logits, target, self.ignore_index)
+        if self.enabled:
+            if vote_b is None or vote_c is None:
+                raise ValueError('SWVLoss is enabled and needs the votes of two peers')
+            losses = losses * self.weights(vote_b, vote_c, target)
+        valid = (target != self.ignore_index).sum().clamp(min=1)
+        return losses.sum() / valid
+
+    def extra_repr(self) -> str:
+        """The settings, for printing."""
+        return f'enabled={self.enabled}, omega={self.omega}, normalise={self.normalise}'
