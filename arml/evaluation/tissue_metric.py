@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from PIL import Image
 
+from arml.datasets.transforms import decode_tile
 from arml.errors import ConfigError, DataError
 from arml.evaluation.confusion import PROTOCOLS, confusion_matrix, protocol_metrics
+from arml.pseudo.white_area import white_area
 from arml.registry import METRICS
 
 
@@ -23,8 +24,6 @@ def predict_white(prediction: np.ndarray, image: np.ndarray, background_index: i
     Returns:
         The changed prediction, a new array of the same dtype.
     """
-    from arml.pseudo.white_area import white_area
-
     return np.where(white_area(image), prediction.dtype.type(background_index), prediction)
 
 
@@ -167,13 +166,7 @@ def _read_image(sample: dict, truth: np.ndarray) -> np.ndarray:
     path = sample.get('img_path')
     if path is None:
         raise DataError('the white-area rule needs the image: the sample has no img_path')
-    try:
-        with Image.open(path) as file:
-            image = np.asarray(file.convert('RGB'))
-    except OSError as error:
-        raise DataError(
-            f'{path}: cannot be read as an image ({error}); the white-area rule needs it'
-        ) from error
+    image = decode_tile(path)[..., ::-1]
     if image.shape[:2] != truth.shape:
         raise DataError(
             f'{path}: the image is {image.shape[:2]} pixels (height, width) and its mask '

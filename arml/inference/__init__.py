@@ -1,1 +1,5 @@
+"""Prediction: from an array and its microns per pixel to class probabilities."""
 
+from arml.inference.predictor import TissuePredictor
+
+__all__ = ['TissuePredictor']

@@ -187,7 +187,7 @@ def test_tissue_metric__raises(tmp_path):
         evaluate([sample(prediction[0], truth[0])], WHITE_META)
     broken = tmp_path / 'broken.png'
     broken.write_bytes(b'not a picture')
-    with pytest.raises(DataError, match=r'broken\.png: cannot be read as an image'):
+    with pytest.raises(DataError, match=r'broken\.png: not a readable image'):
         evaluate([sample(prediction[0], truth[0], img_path=str(broken))], WHITE_META)
     small = tmp_path / 'small.png'
     Image.new('RGB', (3, 3)).save(small)
