@@ -46,9 +46,7 @@ class CAMOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 'lr_mult, bias_lr_mult, bias_decay_mult.'
             )
         if self.base_lr is None:
-            raise ConfigError(
-                'optim_wrapper.optimizer: lr is missing; the groups are made from it.'
-            )
+            raise ConfigError('optim_wrapper.optimizer.lr is missing; all groups are made from it.')
         factors = {
             **{f'lr_mult.{part}': factor for part, factor in self.lr_mult.items()},
             'bias_lr_mult': self.bias_lr_mult,

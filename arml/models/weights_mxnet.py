@@ -277,7 +277,8 @@ def convert(source: Path, target: Path, expected_sha256: str | None = None) -> C
     found = sha256(source)
     if expected_sha256 is not None and found != expected_sha256.lower():
         raise CheckpointError(
-            f'{source}: has SHA-256 {found}, expected {expected_sha256.lower()}. Get the file again.'
+            f'{source}: has SHA-256 {found}, expected {expected_sha256.lower()}. '
+            'Get the file again.'
         )
     state = resnet38d_state_dict(arrays)
     if target.suffix == '.pth':

@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from arml.errors import ConfigError
+from arml.errors import CheckpointError, ConfigError
 from arml.models.timm_weights import timm_state_dict
 from arml.models.weights import read_weights
 from arml.registry import MODELS
@@ -79,7 +79,7 @@ class TimmBackbone(BaseModule):
 
         Raises:
             CheckpointError: If the weights cannot be had; names the hub id, where to put the file
-                and the option that trains from scratch.
+                and the option that trains from scratch. Also if they do not fit.
         """
         if self.pretrained and not self.init_cfg:
             weights = (
@@ -87,12 +87,22 @@ class TimmBackbone(BaseModule):
                 if self.checkpoint
                 else timm_state_dict(self.model_name, SCRATCH)
             )
-            donor = timm.create_model(
-                self.model_name,
-                pretrained=True,
-                pretrained_cfg_overlay={'state_dict': weights, 'source': 'timm'},
-                **self.arguments,
-            )
+            try:
+                # timm itself adapts the file to the model: names, input channels, classifier.
+                donor = timm.create_model(
+                    self.model_name,
+                    pretrained=True,
+                    pretrained_cfg_overlay={'state_dict': weights, 'source': 'timm'},
+                    **self.arguments,
+                )
+            except (RuntimeError, KeyError) as error:
+                reason = str(error).strip().split('\n')[:2]
+                raise CheckpointError(
+                    f'pretrained weights {self.checkpoint or "of timm"} do not fit '
+                    f'{self.model_name}: {" ".join(line.strip() for line in reason)} The file '
+                    f'starts with {", ".join(list(weights)[:3])}. Expected weights of this '
+                    'architecture in the names of timm.'
+                ) from error
             self.net.load_state_dict(donor.state_dict())
         super().init_weights()
 

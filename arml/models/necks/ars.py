@@ -95,7 +95,9 @@ class ARSNeck(BaseModule):
         if self.attends:
             inner = max(int(in_channels // reduction), 1)
             self.query = nn.Conv2d(in_channels, inner, 1)
-            self.key = nn.Conv2d(in_channels, inner, 1)
+            # A bias of the key shifts all affinities of a position alike: a softmax over them
+            # cancels it, so there it would never be trained.
+            self.key = nn.Conv2d(in_channels, inner, 1, bias=softmax_dim == 'height')
             self.value = nn.Conv2d(in_channels, in_channels, 1)
             self.gamma = nn.Parameter(torch.tensor([gamma_init]), requires_grad=gamma_trainable)
         self.reactivation = {
