@@ -165,7 +165,7 @@ def _tile(subset: str | Path, row: Mapping[str, str]) -> Tile:
         )
     name = PurePosixPath(row['file']).name
     label = parse_label(name, len(EBHIDataset.METAINFO['classes'])) if split == 'train' else None
-    hashes = {key: row.get(key) for key in ('source_sha256', 'tile_sha256', 'mask_sha256')}
+    hashes = {key: row.get(key) or None for key in ('source_sha256', 'tile_sha256', 'mask_sha256')}
     return Tile(split, name, folder, source, x, y, side, label, **hashes)
 
 
@@ -250,8 +250,8 @@ def _notes(tiles: Sequence[Tile], same: Counter) -> list[str]:
     hashed = sum(tile.tile_sha256 is not None for tile in tiles)
     if hashed:
         notes.append(
-            f'{same["tile"]} of {hashed} tiles and {same["mask"]} masks are the listed ones, '
-            'pixel by pixel'
+            f'{same["tile"]} of {hashed} tiles and {same["mask"]} of {hashed} masks are the listed '
+            'ones, pixel by pixel'
         )
     if same['other file']:
         notes.append(f'{same["other file"]} source files are other files than the listed ones')
