@@ -172,25 +172,24 @@ class _CentredGram(torch.autograd.Function):
 class _AngleTerms(torch.autograd.Function):
     """Smooth-L1 of the B^3 cosine differences from unit vectors, value and gradients in one pass.
 
-    With E_j the directions seen from sample j, the cosines are E_j E_j^T, and the difference of
-    two networks' cosines is the single product [E, F] [E, -F]^T. With c = clamp(difference, -1, 1)
-    smooth-L1 (beta 1) is c (difference - c / 2), its slope is c, and c is symmetric.
+    With E_j and F_j the directions two networks see from sample j, the cosines are E_j E_j^T and
+    F_j F_j^T. With d their difference and c = clamp(d, -1, 1), smooth-L1 (beta 1) is c (d - c / 2)
+    and its slope is c. As c is symmetric the gradients are 2 c E_j and -2 c F_j, one product.
     """
 
     @staticmethod
     def forward(ctx: Any, first: Tensor, second: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
         groups, batch, _, dimensions = first.shape
         mask = pair.unsqueeze(-1)
-        first, second = first * mask, second * mask
-        left = torch.cat([first, second], -1).flatten(0, 1)
-        right = torch.cat([first, -second], -1).flatten(0, 1)
+        both = torch.cat([first * mask, -second * mask], -1).flatten(0, 1)
         wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        slope = torch.empty_like(right) if wanted else None
-        step = max(1, PIECE // batch**2) if right.device.type == 'cpu' else len(right)
-        total = right.new_zeros((), dtype=torch.float64)
-        for start in range(0, len(right), step):
-            piece = right[start : start + step]
-            difference = left[start : start + step] @ piece.mT
+        slope = torch.empty_like(both) if wanted else None
+        step = max(1, PIECE // batch**2) if both.device.type == 'cpu' else len(both)
+        total = both.new_zeros((), dtype=torch.float64)
+        for start in range(0, len(both), step):
+            piece = both[start : start + step]
+            one, other = piece.chunk(2, -1)
+            difference = (one @ one.mT).sub_(other @ other.mT)
             clamped = difference.clamp(-1, 1)
             if slope is not None:
                 torch.bmm(clamped, piece, out=slope[start : start + step])
