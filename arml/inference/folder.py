@@ -18,6 +18,7 @@ from arml.errors import ConfigError, DataError
 from arml.inference.predictor import TissuePredictor
 from arml.progress import Progress
 from arml.pseudo.io import write_mask
+from arml.report.tiles import draw_legend
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 
@@ -116,8 +117,8 @@ def predict_images(
     """Predict image files one after the other.
 
     Written to ``out``, each file atomically: ``masks/<name>.png`` (palette PNG of class
-    indices), ``overlays/<name>.png``, and at the end ``shares.csv`` (share of each class per
-    image) and ``settings.json``. An image that cannot be read is listed and left out.
+    indices), ``overlays/<name>.png``, and at the end ``legend.png``, ``shares.csv`` (share of each
+    class per image) and ``settings.json``. An image that cannot be read is listed and left out.
 
     Args:
         predictor: The network.
@@ -157,6 +158,7 @@ def predict_images(
             counts = np.bincount(mask.ravel(), minlength=len(predictor.classes))
             shares[name] = (counts / mask.size).tolist()
         progress.add()
+    draw_legend(predictor.classes, predictor.palette, out / 'legend.png')
     write_text(out / 'shares.csv', shares_csv(shares, predictor.classes))
     write_json(
         out / 'settings.json',

@@ -154,10 +154,7 @@ def _legend(
     if 255 in shown:
         entries.append(('not counted', IGNORED_COLOUR))
     figure.legend(
-        handles=[
-            Patch(facecolor=np.array(colour) / 255, edgecolor='#555555', linewidth=0.6, label=name)
-            for name, colour in entries
-        ],
+        handles=_swatches(entries),
         loc='outside lower center',
         ncols=len(entries),
         frameon=False,
@@ -166,6 +163,38 @@ def _legend(
         handleheight=1.1,
         columnspacing=1.6,
     )
+
+
+def _swatches(entries: Sequence[tuple[str, Sequence[int]]]) -> list[Patch]:
+    return [
+        Patch(facecolor=np.array(colour) / 255, edgecolor='#555555', linewidth=0.6, label=name)
+        for name, colour in entries
+    ]
+
+
+def draw_legend(
+    classes: Sequence[str], palette: Sequence[Sequence[int]], path: str | os.PathLike
+) -> Path:
+    """Draw the colours of the classes with their names, for masks that have no legend.
+
+    Args:
+        classes: Names of the K classes.
+        palette: Their RGB colours in [0, 255].
+        path: PNG to write, atomically.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ArmlError: If the picture cannot be written.
+    """
+    figure = Figure(figsize=(2.2, 0.3 + 0.28 * len(classes)), dpi=150)
+    FigureCanvasAgg(figure)
+    entries = list(zip(classes, palette, strict=True))
+    figure.legend(handles=_swatches(entries), loc='center', frameon=False, fontsize=10)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, facecolor='white')
+    return Path(path)
 
 
 def tile_sheet(

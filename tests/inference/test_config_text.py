@@ -97,9 +97,10 @@ def without_initial_weights(value):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-@pytest.mark.parametrize('section', [None, 'classifier'])
-def test_model_settings__of_every_config_as_a_checkpoint_carries_it(path, section):
+def test_model_settings__of_every_config_as_a_checkpoint_carries_it(path):
     config = load_config(path)
-    part = config if section is None else config[section]
-    found = model_settings({'config': config.pretty_text, 'section': section})
-    assert found == without_initial_weights(part.model.to_dict())
+    text = config.pretty_text
+    for section in (None, 'classifier'):
+        part = config if section is None else config[section]
+        found = model_settings({'config': text, 'section': section})
+        assert found == without_initial_weights(part.model.to_dict())

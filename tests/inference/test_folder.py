@@ -96,6 +96,7 @@ def test_predict_images__everything_that_is_left_behind(tmp_path, capsys):
     files = {p.relative_to(tmp_path / 'out').as_posix() for p in (tmp_path / 'out').rglob('*.*')}
     assert files == {
         *(f'{kind}/{name}.png' for kind in ('masks', 'overlays') for name in ('a', 'sub/b')),
+        'legend.png',
         'shares.csv',
         'settings.json',
     }

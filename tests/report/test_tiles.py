@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arml.report.tiles import IGNORED_COLOUR, TileRow, colour_mask, region_labels, tile_sheet
+from arml.report.tiles import (
+    IGNORED_COLOUR,
+    TileRow,
+    colour_mask,
+    draw_legend,
+    region_labels,
+    tile_sheet,
+)
 
 CLASSES = ('TUM', 'STR')
 PALETTE = ((255, 0, 0), (0, 255, 0))
@@ -71,3 +78,10 @@ def test_tile_sheet__raises(tmp_path):
     with pytest.raises(ValueError, match=r'a mask is \(H, W\)'):
         colour_mask(mask[None], PALETTE)
     assert os.listdir(tmp_path) == []
+
+
+def test_draw_legend__holds_every_colour(tmp_path):
+    path = draw_legend(CLASSES, PALETTE, tmp_path / 'legend.png')
+    with Image.open(path) as picture:
+        colours = dict((c, n) for n, c in picture.convert('RGB').getcolors(2**24))
+    assert min(colours[(255, 0, 0)], colours[(0, 255, 0)]) > 100
