@@ -132,7 +132,7 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255)
     """
     with _full_precision(logits):
         return F.cross_entropy(
-            _at_least_float32(logits), target, ignore_index=ignore_index, reduction='none'
+            at_least_float32(logits), target, ignore_index=ignore_index, reduction='none'
         )
 
 
@@ -261,8 +261,8 @@ def point_relation(student: Tensor, teacher: Tensor) -> Tensor:
             f'{tuple(student.shape)} and {tuple(teacher.shape)}'
         )
     with _full_precision(student):
-        own = _at_least_float32(student).softmax(1)
-        other = _at_least_float32(teacher.detach()).softmax(1)
+        own = at_least_float32(student).softmax(1)
+        other = at_least_float32(teacher.detach()).softmax(1)
         return torch.linalg.vector_norm(own - other, dim=1).mean()
 
 
@@ -298,5 +298,6 @@ def _full_precision(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
-def _at_least_float32(tensor: Tensor) -> Tensor:
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Half precision widened to float32; float32 and float64 as they are."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()

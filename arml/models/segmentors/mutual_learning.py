@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arml.errors import ConfigError
 from arml.models.losses import SRMLoss, SWVLoss
-from arml.models.losses.functional import hard_vote
+from arml.models.losses.functional import at_least_float32, hard_vote
 from arml.registry import MODELS
 
 
@@ -116,7 +116,7 @@ class MutualLearningSegmentor(BaseSegmentor):
                 auxiliary = network._auxiliary_head_forward_train(features, data_samples)
                 losses.update({f'{name}.{key}': value for key, value in auxiliary.items()})
         # Interpolating half precision logits would cost votes their last bits.
-        full = [self._resize(x.float(), target.shape[-2:]) for x in logits]
+        full = [self._resize(at_least_float32(x), target.shape[-2:]) for x in logits]
         relation_weight = self.lambda_ if self.srm.enabled else 0.0
         losses.update(self._mask_losses(full, target, 1.0 - relation_weight))
         if relation_weight:
@@ -202,7 +202,7 @@ class MutualLearningSegmentor(BaseSegmentor):
         """Logits of one network at the size of the input, float32, (N, K, H, W)."""
         network = self.networks[index]
         logits = network.decode_head(network.extract_feat(inputs))
-        return self._resize(logits.float(), inputs.shape[-2:])
+        return self._resize(at_least_float32(logits), inputs.shape[-2:])
 
     def _resize(self, logits: Tensor, size: torch.Size) -> Tensor:
         return resize(
