@@ -62,6 +62,8 @@ class TissueMetric(BaseMetric):
             image cannot be read, or the split holds no pixel to count.
     """
 
+    default_prefix = ''  # names stand as they are; None would be warned about
+
     def __init__(
         self,
         protocols: Sequence[str] = PROTOCOLS,
