@@ -1,5 +1,7 @@
 """Registries of arml, children of mmengine's; types are written ``arml.X`` in configs."""
 
+from typing import Any
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -30,9 +32,17 @@ VISBACKENDS = Registry(
     'visualizer backend', parent=MMENGINE_VISBACKENDS, scope='arml', locations=['arml.engine']
 )
 
+class OwnRegistry(Registry):
+    """A registry that OpenMMLab has no root for; what it builds is looked for in arml alone."""
+
+    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
+        """Build from a config whose ``type`` is written ``arml.X``."""
+        return super().build({'_scope_': 'arml', **cfg}, *args, **kwargs)
+
+
 #: How class activation maps are computed from a classifier (``arml.pseudo``).
-MAPS = Registry('activation maps', scope='arml', locations=['arml.pseudo', 'arml.methods'])
+MAPS = OwnRegistry('activation maps', scope='arml', locations=['arml.pseudo', 'arml.methods'])
 #: How maps become masks, weights or scores per tile.
-MASK_RULES = Registry('mask rule', scope='arml', locations=['arml.pseudo', 'arml.methods'])
+MASK_RULES = OwnRegistry('mask rule', scope='arml', locations=['arml.pseudo', 'arml.methods'])
 #: Steps of a pipeline with declared inputs and keyed products.
-STAGES = Registry('stage', scope='arml', locations=['arml.pipeline', 'arml.methods'])
+STAGES = OwnRegistry('stage', scope='arml', locations=['arml.pipeline', 'arml.methods'])

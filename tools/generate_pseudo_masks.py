@@ -19,13 +19,17 @@ def parse_args(argv=None):
     )
     parser.add_argument('config', help='config file with a classifier and pseudo_masks section')
     parser.add_argument('checkpoint', help='checkpoint of the classifier')
-    parser.add_argument('--out', required=True, help='folder for the masks; what is there is continued')
+    parser.add_argument(
+        '--out', required=True, help='folder for the masks; what is there is continued'
+    )
     parser.add_argument(
         '--split', choices=['train', 'val', 'test'], default='train',
         help='train: classes gated by the image-level label; val, test: by the classifier',
     )  # fmt: skip
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU where there is one)')
-    parser.add_argument('--section', default='classifier', help='section of the config with the model')
+    parser.add_argument(
+        '--section', default='classifier', help='section of the config with the model'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
     )
@@ -34,14 +38,14 @@ def parse_args(argv=None):
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from mmseg.utils import register_all_modules
+    from arml.startup import start
 
+    start()
     from arml.config import load_config
     from arml.config.sections import section_of
     from arml.errors import ConfigError
     from arml.pseudo.generate import generate
 
-    register_all_modules(init_default_scope=True)
     config = load_config(args.config, args.cfg_options)
     if 'pseudo_masks' not in config:
         raise ConfigError(f'config {args.config}: it has no section pseudo_masks.')
@@ -51,7 +55,9 @@ def main(argv=None) -> int:
     made = generate(model, Path(args.checkpoint), settings, Path(args.out), device=args.device)
     print(f'{made.tiles} tiles, masks in ' + ', '.join(f'{args.out}/{name}' for name in made.names))
     for name, scores in made.scores.items():
-        print(f'{name}: mIoU {scores["mIoU"]:.2f} against the dense masks of the {args.split} split')
+        print(
+            f'{name}: mIoU {scores["mIoU"]:.2f} against the dense masks of the {args.split} split'
+        )
     return 0
 
 

@@ -34,19 +34,24 @@ def parse_args(argv=None):
 
 def main(argv=None) -> int:
     args = parse_args(argv)
+    from arml.startup import start
+
+    start()
     from mmengine.dist import is_main_process
-    from mmseg.utils import register_all_modules
 
     from arml.atomic import write_json
     from arml.config import load_config
     from arml.pipeline.testing import test_checkpoint
     from arml.report.table import text_table
 
-    register_all_modules(init_default_scope=True)
     config = load_config(args.config, args.cfg_options)
     work_dir = Path(args.work_dir) if args.work_dir else Path(args.checkpoint).parent / 'test'
     result = test_checkpoint(
-        config, Path(args.checkpoint), work_dir, args.show_dir and Path(args.show_dir), args.launcher
+        config,
+        Path(args.checkpoint),
+        work_dir,
+        args.show_dir and Path(args.show_dir),
+        args.launcher,
     )
     if is_main_process():
         print(text_table(result))

@@ -17,9 +17,13 @@ def parse_args(argv=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of the result (default: work_dirs/<config>-<key>)')
     parser.add_argument(
-        '--resume', action='store_true', help='continue an interrupted stage from its last checkpoint'
+        '--work-dir', help='folder of the result (default: work_dirs/<config>-<key>)'
+    )
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='continue an interrupted stage from its last checkpoint',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU only)')
     parser.add_argument(
@@ -27,7 +31,10 @@ def parse_args(argv=None):
         help='override leaves of the config; a key that does not exist is an error',
     )  # fmt: skip
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -37,12 +44,12 @@ def parse_args(argv=None):
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from mmseg.utils import register_all_modules
+    from arml.startup import start
 
+    start()
     from arml.config import load_config
     from arml.pipeline import run_pipeline
 
-    register_all_modules(init_default_scope=True)
     config = load_config(args.config, args.cfg_options)
     run_pipeline(config, args.work_dir, args.resume, args.amp, args.launcher)
     return 0

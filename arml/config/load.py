@@ -33,12 +33,15 @@ def load_config(path: str | os.PathLike, overrides: dict[str, Any] | None = None
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob('*.py'))[:20] if path.parent.is_dir() else []
         raise ConfigError(
-            f'config {path}: no such file.' + (f' In {path.parent}: {", ".join(near)}.' if near else '')
+            f'config {path}: no such file.'
+            + (f' In {path.parent}: {", ".join(near)}.' if near else '')
         )
     try:
         config = Config.fromfile(path)
     except Exception as error:
-        raise ConfigError(f'config {path}: cannot be read: {type(error).__name__}: {error}') from error
+        raise ConfigError(
+            f'config {path}: cannot be read: {type(error).__name__}: {error}'
+        ) from error
     join_data(config)
     check_top_level(config)
     if overrides:
@@ -80,7 +83,8 @@ def check_top_level(config: Config) -> None:
             raise ConfigError(
                 f'config {config.filename}: nothing reads the top-level key {key!r}.'
                 + (f' Did you mean {near[0]}?' if near else '')
-                + ' If it is a variable of the file, remove it at its end: del ' + key
+                + ' If it is a variable of the file, remove it at its end: del '
+                + key
             )
 
 

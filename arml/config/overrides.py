@@ -97,7 +97,9 @@ def find_class(kind: str) -> type | None:
         for registry in vars(module).values():
             if isinstance(registry, Registry):
                 try:
-                    found = registry.get(kind if '.' in kind else f'mmseg.{kind}') or registry.get(kind)
+                    found = registry.get(kind if '.' in kind else f'mmseg.{kind}') or registry.get(
+                        kind
+                    )
                 except Exception:  # a scope that this registry's family does not know
                     found = None
                 if found is not None:

@@ -61,6 +61,12 @@ def runner_config(config: Config, section: str | None) -> dict[str, Any]:
     return settings
 
 
+def name_apart(settings: dict[str, Any]) -> None:
+    """Give the visualizer the Runner's own name; mmengine would hand it the one of the stage before."""
+    if isinstance(settings.get('visualizer'), dict):
+        settings['visualizer'] = {**settings['visualizer'], 'name': settings['experiment_name']}
+
+
 def get_leaf(settings: dict, path: str) -> Any:
     """The value at a dotted path."""
     node = settings

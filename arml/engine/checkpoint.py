@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def load(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
             return {'state_dict': load_file(path)}
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).split('\n')[0].strip()
+        found = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error))
+        reason = found.group(1) if found else str(error).split('\n')[0].strip()
         raise CheckpointError(
             f'checkpoint {path}: refused, because it holds something other than tensors and plain '
             f'values ({reason}). Objects in a checkpoint can run code when they are read, so they are '
@@ -138,7 +140,11 @@ def load_into(model: nn.Module, content: Mapping[str, Any], path: str | os.PathL
     if missing or surplus or shapes:
         faults = [
             f'{len(keys)} {word}: {", ".join(keys[:4])}{" ..." if len(keys) > 4 else ""}'
-            for word, keys in (('missing', missing), ('surplus', surplus), ('of another shape', shapes))
+            for word, keys in (
+                ('missing', missing),
+                ('surplus', surplus),
+                ('of another shape', shapes),
+            )
             if keys
         ]
         raise CheckpointError(
@@ -150,7 +156,7 @@ def load_into(model: nn.Module, content: Mapping[str, Any], path: str | os.PathL
 
 
 def pack_history(scalars: Mapping[str, HistoryBuffer]) -> dict[str, dict[str, Any]]:
-    """mmengine's logged scalars as plain values; its own class could not be read back safely."""
+    """Mmengine's logged scalars as plain values; its own class could not be read back safely."""
     packed = {}
     for key, buffer in scalars.items():
         history, counts = buffer.data

@@ -21,7 +21,9 @@ def init(launcher: str) -> None:
         dist.init_process_group('gloo')
     elif launcher == 'slurm':
         os.environ.setdefault('MASTER_PORT', '29500')
-        os.environ.setdefault('MASTER_ADDR', os.environ.get('SLURM_LAUNCH_NODE_IPADDR', '127.0.0.1'))
+        os.environ.setdefault(
+            'MASTER_ADDR', os.environ.get('SLURM_LAUNCH_NODE_IPADDR', '127.0.0.1')
+        )
         rank, size = os.environ['SLURM_PROCID'], os.environ['SLURM_NTASKS']
         os.environ.update(RANK=rank, WORLD_SIZE=size, LOCAL_RANK=os.environ['SLURM_LOCALID'])
         dist.init_process_group('gloo')

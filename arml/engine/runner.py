@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
@@ -87,30 +88,39 @@ class StageRunner(Runner):
             meta: Plain values stored under ``meta`` beside the epoch and iteration.
         """
         return {
-            'meta': {**meta, 'epoch': self.epoch, 'iter': self.iter},
-            'state_dict': _to_cpu(self._bare_model().state_dict()),
-            'optimizer': _to_cpu(self.optim_wrapper.state_dict()),
-            'param_schedulers': [s.state_dict() for s in self.param_schedulers or []],
+            'meta': {**_plain(meta), 'epoch': self.epoch, 'iter': self.iter},
+            'state_dict': _plain(self._bare_model().state_dict()),
+            'optimizer': _plain(self.optim_wrapper.state_dict()),
+            'param_schedulers': _plain([s.state_dict() for s in self.param_schedulers or []]),
             'scalars': checkpoints.pack_history(self.message_hub.log_scalars),
         }
 
     def model_state(self, meta: dict[str, Any]) -> dict[str, Any]:
         """The parameters alone, as tensors and plain values."""
         return {
-            'meta': {**meta, 'epoch': self.epoch, 'iter': self.iter},
-            'state_dict': _to_cpu(self._bare_model().state_dict()),
+            'meta': {**_plain(meta), 'epoch': self.epoch, 'iter': self.iter},
+            'state_dict': _plain(self._bare_model().state_dict()),
         }
+
+    def get_hooks_info(self) -> str:
+        """Names of the hooks in one line; mmengine's page of them hides the training."""
+        return ', '.join(dict.fromkeys(type(hook).__name__ for hook in self._hooks))
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Leave it to ``environment.json`` and ``config.py`` of the run."""
 
     def _bare_model(self) -> nn.Module:
         return self.model.module if is_model_wrapper(self.model) else self.model
 
 
-def _to_cpu(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Tensors on the CPU, containers and numbers of the builtin types only."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
     if isinstance(value, dict):
-        return {key: _to_cpu(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_to_cpu(item) for item in value)
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
     return value
-

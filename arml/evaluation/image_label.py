@@ -54,6 +54,8 @@ class ImageLabelMetric(BaseMetric):
 
     default_prefix = None
 
+    default_prefix = ''  # names stand as they are; None would be warned about
+
     def __init__(
         self, threshold: float = 0.5, collect_device: str = 'cpu', prefix: str | None = None
     ) -> None:

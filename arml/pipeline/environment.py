@@ -31,7 +31,10 @@ def commit() -> str:
     folder = Path(__file__).resolve().parent
     try:
         head = subprocess.run(
-            ['git', '-C', str(folder), 'rev-parse', 'HEAD'], capture_output=True, text=True, timeout=20
+            ['git', '-C', str(folder), 'rev-parse', 'HEAD'],
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
         if head.returncode:
             return 'unknown'

@@ -137,6 +137,10 @@ def _tile_rows(shown: list[tuple[str, Path]]) -> list[TileRow]:
 
 def _say_where(folder: Path, result: dict[str, Any], pictures: list[Path]) -> None:
     say(f'finished in {duration(result["seconds"])}; everything lies in {folder}:')
-    say('  result.json, table.md' + ''.join(f', {p.name}' for p in pictures) + ', config.py, environment.json')
+    say(
+        '  result.json, table.md'
+        + ''.join(f', {p.name}' for p in pictures)
+        + ', config.py, environment.json'
+    )
     for name, stage in result['stages'].items():
         say(f'  {name}/ -> {stage["folder"]}')

@@ -25,6 +25,7 @@ def model_card(model: dict[str, Any], metainfo: dict[str, Any], section: dict[st
         'mpp': metainfo.get('mpp'),
         'input_size': list(section.get('input_size') or ()) or None,
         'tile_size': list(section.get('tile_size') or ()) or None,
+        'normalise': preprocessor.get('normalise', 'dataset'),
         'mean': list(preprocessor.get('mean') or ()) or None,
         'std': list(preprocessor.get('std') or ()) or None,
         'bgr_to_rgb': bool(preprocessor.get('bgr_to_rgb', False)),

@@ -1,6 +1,5 @@
 """One command, the whole path: stages in order, each product made once, a result at the end."""
 
-import logging
 import os
 import sys
 import time
@@ -105,7 +104,6 @@ def run_pipeline(
     """
     started = time.time()
     distributed.init(launcher)
-    quiet()
     if amp:
         use_amp(config)
     if is_main_process():
@@ -196,12 +194,6 @@ def use_amp(config: Config) -> None:
             raise ConfigError(f'--amp: does not work with optim_wrapper.type {wrapper["type"]!r}.')
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def quiet() -> None:
-    """Leave the steps to be read; the libraries' start-up messages go."""
-    for name in ('filelock', 'PIL', 'matplotlib', 'timm'):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _announce(config, plan, folder, store, record, resume) -> None:

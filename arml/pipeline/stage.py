@@ -117,7 +117,9 @@ class Stage:
             'version': self.version,
             'settings': self._unbound(),
             'bind': {leaf: self._source_key(source, keys) for leaf, source in self.bind.items()},
-            'inputs': {role: self._source_key(source, keys) for role, source in self.inputs.items()},
+            'inputs': {
+                role: self._source_key(source, keys) for role, source in self.inputs.items()
+            },
             'data': self.fingerprints(),
             'seed': self.config.randomness['seed'],
         }

@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from arml.atomic import write_json
-from arml.config.sections import runner_config
+from arml.config.sections import name_apart, runner_config
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
@@ -32,7 +32,9 @@ def runner_settings(config: Config, section: str | None) -> dict[str, Any]:
     for key in list(settings):
         if key.startswith(('train_', 'val_', 'optim_', 'param_')) or key == 'load_from':
             settings.pop(key)
-    absent = [k for k in ('test_dataloader', 'test_evaluator', 'test_cfg') if not settings.get(k)]
+    absent = [
+        k for k in ('test_dataloader', 'test_evaluator', 'test_cfg') if settings.get(k) is None
+    ]
     if absent:
         where = f'section {section}' if section else 'the top level'
         raise ConfigError(f'config {config.filename}: {", ".join(absent)} missing in {where}.')
@@ -53,6 +55,7 @@ def build_runner(
         resume=False,
         load_from=str(checkpoint),
     )
+    name_apart(settings)
     return StageRunner.from_cfg(Config(settings))
 
 
@@ -60,7 +63,10 @@ def without_pretrained(model: Any) -> Any:
     """A model's config with no initial weights to be had: a whole checkpoint replaces them."""
     if isinstance(model, dict):
         plain = {key: without_pretrained(value) for key, value in model.items()}
-        if isinstance(plain.get('init_cfg'), dict) and plain['init_cfg'].get('type') == 'Pretrained':
+        if (
+            isinstance(plain.get('init_cfg'), dict)
+            and plain['init_cfg'].get('type') == 'Pretrained'
+        ):
             plain['init_cfg'] = None
         if plain.get('pretrained'):
             plain['pretrained'] = False if isinstance(plain['pretrained'], bool) else None

@@ -22,19 +22,19 @@ SMALLEST_SHARE = 0.02
 
 #: Image-level labels (TUM, STR, LYM, NEC) and how often each is wanted.
 COMBINATIONS: tuple[tuple[tuple[int, int, int, int], float], ...] = (
-    ((1, 0, 0, 0), 0.10),
-    ((0, 1, 0, 0), 0.09),
-    ((0, 0, 1, 0), 0.04),
-    ((0, 0, 0, 1), 0.04),
+    ((1, 0, 0, 0), 0.08),
+    ((0, 1, 0, 0), 0.07),
+    ((0, 0, 1, 0), 0.02),
+    ((0, 0, 0, 1), 0.02),
     ((1, 1, 0, 0), 0.17),
-    ((1, 1, 1, 0), 0.15),
-    ((1, 1, 0, 1), 0.10),
-    ((1, 1, 1, 1), 0.06),
-    ((1, 0, 0, 1), 0.08),
-    ((1, 0, 1, 0), 0.05),
-    ((0, 1, 1, 0), 0.07),
+    ((1, 1, 1, 0), 0.20),
+    ((1, 1, 0, 1), 0.13),
+    ((1, 1, 1, 1), 0.10),
+    ((1, 0, 0, 1), 0.07),
+    ((1, 0, 1, 0), 0.04),
+    ((0, 1, 1, 0), 0.06),
     ((0, 1, 0, 1), 0.03),
-    ((0, 0, 1, 1), 0.02),
+    ((0, 0, 1, 1), 0.01),
 )
 
 
@@ -81,13 +81,13 @@ def _white(rng: Generator, mask: Array, has_tumour: bool) -> None:
         u = (dx * np.float32(np.cos(turn)) + dy * np.float32(np.sin(turn))) / radius
         v = (dy * np.float32(np.cos(turn)) - dx * np.float32(np.sin(turn))) / (radius * stretch)
         score = np.maximum(score, 1 - np.sqrt(u * u + v * v))
-    mask[score + 0.16 * warped_noise(rng, size, 16.0) > 0] = WHITE
+    mask[score + 0.13 * warped_noise(rng, size, 22.0, 0.3) > 0] = WHITE
 
 
 def _clean(mask: Array, wanted: list[int]) -> Array:
     """Smooth the outlines and hand regions too small to count to their neighbours."""
     present = np.unique(mask)
-    votes = [cv2.GaussianBlur((mask == value).astype(np.float32), (0, 0), 1.8) for value in present]
+    votes = [cv2.GaussianBlur((mask == value).astype(np.float32), (0, 0), 2.6) for value in present]
     mask = present[np.argmax(votes, 0)].astype(np.uint8)
     for value in range(5):
         region = (mask == value).astype(np.uint8)
@@ -95,7 +95,7 @@ def _clean(mask: Array, wanted: list[int]) -> Array:
             continue
         count, parts, stats, _ = cv2.connectedComponentsWithStats(region, connectivity=4)
         areas = stats[:, cv2.CC_STAT_AREA]
-        small = areas < 0.004 * mask.size
+        small = areas < 0.006 * mask.size
         small[0] = False
         gone = small[parts] if count > 1 else np.zeros(mask.shape, bool)
         rest = areas[1:][~small[1:]].sum() if count > 1 else 0
@@ -130,22 +130,22 @@ def draw_layout(rng: Generator, size: int, label: tuple[int, ...]) -> Array:
     mask = np.full((size, size), base, np.uint8)
     everywhere = np.ones_like(mask, bool)
     if tumour and stroma:
-        scale = rng.uniform(34, 62)
+        scale = rng.uniform(36, 66)
         nests = warped_noise(rng, size, scale, 0.4)
         _take(mask, everywhere, nests, rng.uniform(0.34, 0.66), TUM)
     if necrosis and base != NEC:
         host = mask == TUM if tumour else everywhere
-        score = warped_noise(rng, size, 55.0)
+        score = warped_noise(rng, size, 62.0)
         if tumour and stroma:
             score = score * 0.6 + np.minimum(_depth(host), 16) / 7
-        _take(mask, host, score, rng.uniform(0.14, 0.26) * (1 if stroma else 2), NEC)
+        _take(mask, host, score, rng.uniform(0.16, 0.3) * (1 if stroma else 1.8), NEC)
     if lymph and base != LYM:
-        score = warped_noise(rng, size, 40.0)
+        score = warped_noise(rng, size, 50.0)
         host = mask == (STR if stroma else base)
         if tumour and stroma:
             # A cuff: lymphocytes crowd where stroma meets tumour, denser on one side.
-            score = score * 0.9 - np.abs(_depth(mask != TUM) - 9) / 9
-        _take(mask, host, score, rng.uniform(0.12, 0.24) * (1 if stroma and tumour else 1.7), LYM)
+            score = score * 0.9 - np.abs(_depth(mask != TUM) - 12) / 12
+        _take(mask, host, score, rng.uniform(0.13, 0.26) * (1 if stroma and tumour else 1.7), LYM)
     if rng.random() < 0.36:
         _white(rng, mask, tumour)
         wanted.append(WHITE)

@@ -12,7 +12,7 @@ from arml.datasets.synthesis.stain import Case
 Array = np.ndarray
 
 
-def _populate(rng: Generator, mask: Array, case: Case, angle: float) -> n.Canvas:
+def _populate(rng: Generator, mask: Array, case: Case, angle: float, typical: Array) -> n.Canvas:
     """Draw the nuclei of every tissue, strangers among them."""
     size = mask.shape[0]
     canvas = n.Canvas.empty(size)
@@ -30,34 +30,41 @@ def _populate(rng: Generator, mask: Array, case: Case, angle: float) -> n.Canvas
     def along(points: Array) -> Array:
         return angle + rng.normal(0, 0.28, len(points))
 
+    def at(points: Array) -> Array:
+        return n.sample(typical, points)
+
     present = [bool((mask == value).any()) for value in range(5)]
     if present[NEC]:
-        n.draw(rng, canvas, n.GHOST, place(15, 0.3, {NEC: 0.45}), stain=1.0)
-        n.draw(rng, canvas, n.PYKNOTIC, place(22, 0.4, {NEC: 0.4}))
-        n.draw(rng, canvas, n.FRAGMENT, place(8, 0.5, {NEC: 0.3}, 2))
-        n.draw(rng, canvas, n.PLUMP, place(34, 0.4, {NEC: 0.25}), stain=0.8)
+        n.draw(rng, canvas, n.GHOST, place(14, 0.3, {NEC: 0.7}))
+        dead = place(20, 0.4, {NEC: 0.6})
+        n.draw(rng, canvas, n.PYKNOTIC, dead[rng.random(len(dead)) < 0.12 + 0.88 * at(dead)])
+        dust = place(8, 0.5, {NEC: 0.5}, 2)
+        n.draw(rng, canvas, n.FRAGMENT, dust[rng.random(len(dust)) < 0.1 + 0.9 * at(dust)])
+        n.draw(rng, canvas, n.PLUMP, place(34, 0.4, {NEC: 0.15}), stain=0.8)
     if present[STR]:
-        fresh = place(20, 0.35, {STR: 0.62 - 0.2 * case.oedema})
+        fresh = place(20, 0.35, {STR: 0.78 - 0.2 * case.oedema})
+        fresh = fresh[rng.random(len(fresh)) < 0.3 + 0.7 * at(fresh)]
         n.draw(rng, canvas, n.SPINDLE, fresh, along(fresh))
         plump = place(30, 0.35, {STR: 0.4})
         n.draw(rng, canvas, n.PLUMP, plump, along(plump))
     if present[LYM]:
-        n.draw(rng, canvas, n.LYMPHOCYTE, place(10.0, 0.16, {LYM: 0.88}, 2))
+        small = place(10.0, 0.16, {LYM: 0.9}, 2)
+        n.draw(rng, canvas, n.LYMPHOCYTE, small[rng.random(len(small)) < 0.55 + 0.45 * at(small)])
         n.draw(rng, canvas, n.PLASMA, place(24, 0.35, {LYM: 0.3}))
         spindle = place(34, 0.35, {LYM: 0.45})
         n.draw(rng, canvas, n.SPINDLE, spindle, along(spindle))
     if present[TUM]:
-        spacing = 15.5 * case.nuclear_size * rng.uniform(0.92, 1.12)
+        spacing = 15.0 * case.nuclear_size * rng.uniform(0.92, 1.12)
         cells = place(spacing, 0.17, {TUM: 0.95}, 4)
-        dark = rng.random(len(cells)) < 0.1
+        dark = rng.random(len(cells)) < 0.85 - 0.8 * at(cells)
         n.draw(rng, canvas, n.TUMOUR, cells[~dark], scale=case.nuclear_size)
-        n.draw(rng, canvas, n.TUMOUR, cells[dark], scale=case.nuclear_size * 0.95, stain=1.6)
+        n.draw(rng, canvas, n.TUMOUR_DARK, cells[dark], scale=case.nuclear_size)
         n.draw(rng, canvas, n.PYKNOTIC, place(50, 0.4, {TUM: 0.35}))
     # Strangers: no kind of nucleus is found in one tissue only.
     guests = rng.uniform(0.3, 1.6)
     n.draw(rng, canvas, n.LYMPHOCYTE, place(22, 0.45, {STR: 0.16 * guests, TUM: 0.07 * guests}))
-    n.draw(rng, canvas, n.LYMPHOCYTE, place(30, 0.45, {NEC: 0.2 * guests}))
-    n.draw(rng, canvas, n.TUMOUR, place(40, 0.4, {STR: 0.14, NEC: 0.16, LYM: 0.2}))
+    n.draw(rng, canvas, n.LYMPHOCYTE, place(30, 0.45, {NEC: 0.15 * guests}))
+    n.draw(rng, canvas, n.TUMOUR, place(40, 0.4, {STR: 0.12, NEC: 0.08, LYM: 0.16}))
     n.draw(rng, canvas, n.FRAGMENT, place(26, 0.5, {STR: 0.08, LYM: 0.2, TUM: 0.08}))
     spindle = place(38, 0.4, {TUM: 0.18})
     n.draw(rng, canvas, n.SPINDLE, spindle, along(spindle))
@@ -101,7 +108,12 @@ def stain_amounts(rng: Generator, mask: Array, case: Case) -> tuple[Array, Array
     """
     size = mask.shape[0]
     angle = float(rng.uniform(0, np.pi))
-    canvas = _populate(rng, mask, case, angle)
+    # How strongly a tissue takes eosin differs from tile to tile: colour alone is no answer.
+    tone = {value: float(rng.normal(0.58, 0.07)) for value in (STR, NEC)}
+    # Every tissue has places where it shows its best known face, and others where it hides it:
+    # an image-level label is explained by the former alone.
+    typical = 1 / (1 + np.exp(-3.0 * (smooth_noise(rng, size, 40.0) + np.float32(0.1))))
+    canvas = _populate(rng, mask, case, angle, typical)
     empty, red = _vessels(rng, mask, canvas)
     fine, middle = smooth_noise(rng, size, 1.6), fractal_noise(rng, size, 7.0)
     broad = smooth_noise(rng, size, 48.0)
@@ -114,12 +126,15 @@ def stain_amounts(rng: Generator, mask: Array, case: Case) -> tuple[Array, Array
         cv2.GaussianBlur((mask == value).astype(np.float32), (0, 0), 0.8) for value in range(5)
     ]
 
+    face = 0.25 + 0.75 * typical
     strands = fibres(rng, size, angle, 2.4, 7.0)
     bundles = fibres(rng, size, angle, 6.5, 7.0)
     if (mask == STR).any() or (mask == LYM).any():
         loose = np.clip(0.45 + 0.35 * broad + 0.5 * (case.oedema - 0.5), 0, 1)
         cleft = np.clip((bundles - 0.75 + 0.75 * loose) * 1.5, 0, 1)
-        collagen = (0.60 + 0.13 * strands + 0.10 * bundles) * (1 - 0.62 * cleft * loose)
+        collagen = (tone[STR] + face * (0.14 * strands + 0.11 * bundles)) * (
+            1 - 0.62 * cleft * loose * face
+        )
         e += blend[STR] * collagen
         h += blend[STR] * (0.07 + 0.02 * middle)
         e += blend[LYM] * (0.30 + 0.08 * strands + 0.05 * middle)
@@ -133,8 +148,8 @@ def stain_amounts(rng: Generator, mask: Array, case: Case) -> tuple[Array, Array
         )
         h += blend[TUM] * (0.19 - 0.3 * case.cytoplasm + 0.03 * tint + 0.03 * middle)
     if (mask == NEC).any():
-        grain = 0.13 * fine + 0.13 * middle + 0.08 * strands
-        e += blend[NEC] * (0.60 + grain + 0.06 * broad)
+        grain = 0.10 * fine + 0.13 * middle + 0.13 * smooth_noise(rng, size, 3.4) + 0.04 * strands
+        e += blend[NEC] * (tone[NEC] + face * grain + 0.06 * broad)
         h += blend[NEC] * np.maximum(0.10 + 0.05 * fine + 0.06 * fractal_noise(rng, size, 14.0), 0)
     # Lymphocytes shrink and leave a thin halo; nests come off the stroma here and there.
     halo = np.exp(-distance / np.float32(1.4)) * (distance > 0)

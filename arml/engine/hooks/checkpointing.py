@@ -44,7 +44,9 @@ class StageCheckpointHook(Hook):
         meta: dict[str, Any] | None = None,
     ) -> None:
         if interval < 1:
-            raise ConfigError(f'default_hooks.checkpoint.interval: found {interval}, expected >= 1.')
+            raise ConfigError(
+                f'default_hooks.checkpoint.interval: found {interval}, expected >= 1.'
+            )
         if rule not in ('greater', 'less'):
             raise ConfigError(
                 f"default_hooks.checkpoint.rule: found {rule!r}, expected 'greater' or 'less'."
@@ -85,7 +87,9 @@ class StageCheckpointHook(Hook):
                 if is_main_process():
                     path = self._folder(runner) / f'best_epoch_{runner.epoch}.pth'
                     checkpoints.save(runner.model_state(self._meta()), path)
-                runner.logger.info(f'best so far: {self.save_best} {score:.2f} at epoch {runner.epoch}')
+                runner.logger.info(
+                    f'best so far: {self.save_best} {score:.2f} at epoch {runner.epoch}'
+                )
         self._save(runner)
 
     def _save(self, runner) -> None:

@@ -96,4 +96,6 @@ def read_history(path: Path) -> list[dict]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) or (hasattr(value, 'item') and getattr(value, 'ndim', 1) == 0)
+    return isinstance(value, int | float) or (
+        hasattr(value, 'item') and getattr(value, 'ndim', 1) == 0
+    )

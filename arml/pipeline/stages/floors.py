@@ -3,7 +3,6 @@
 from typing import Any
 
 from arml.atomic import write_json
-from arml.evaluation.confusion import protocol_metrics
 from arml.evaluation.floors import colour_floor, constant_floor, tiles_of
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.messages import say
@@ -49,10 +48,14 @@ class FloorStage(Stage):
             say(f'{self.name}: learning the colours of single pixels from image labels')
             made.append(colour_floor(tiles['train'], tiles['val'], tiles['test'], classes))
         rows = [
-            {'name': f'floor: {floor.name}', 'split': 'test', 'note': str(floor.choice),
-             'metrics': protocol_metrics(floor.confusion, classes, 'A')}
+            {
+                'name': f'floor: {floor.name}',
+                'split': 'test',
+                'choice': floor.choice,
+                'metrics': floor.metrics(classes),
+            }
             for floor in made
-        ]  # fmt: skip
+        ]
         write_json(context.folder / 'floors.json', rows)
         return Outcome(items={'floors': 'floors.json'}, rows=rows)
 

@@ -2,7 +2,6 @@
 
 import copy
 import time
-from pathlib import Path
 from typing import Any
 
 from mmengine.dist import get_dist_info

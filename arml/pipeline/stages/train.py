@@ -10,13 +10,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
-from mmengine.runner import find_latest_checkpoint
 
-from arml.atomic import write_json
-from arml.config.sections import runner_config, section_of
+from arml.config.sections import name_apart, runner_config, section_of
 from arml.engine import StageRunner
 from arml.engine import checkpoint as checkpoints
-from arml.engine.hooks.history import read_history
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
@@ -55,15 +52,13 @@ class TrainStage(Stage):
         settings = self.bound(self._runner_settings(), context.inputs)
         runner = StageRunner.from_cfg(self._config_of(settings, context))
         runner.train()
-        epochs, rows = runner.max_epochs, []
+        epochs = runner.max_epochs
         del runner
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if is_main_process():
-            rows = read_history(context.folder / 'history.jsonl')
             self._keep_chosen(context.folder)
-            write_json(context.folder / 'metrics.json', rows)
         barrier()
         return Outcome(
             items={'checkpoint': 'checkpoint.pth', 'history': 'history.jsonl'},
@@ -85,10 +80,7 @@ class TrainStage(Stage):
 
     def _config_of(self, settings: dict[str, Any], context: Context) -> Config:
         settings = copy.deepcopy(settings)
-        latest = find_latest_checkpoint(str(context.folder)) if context.resume else None
-        if latest is not None:
-            # The folder may have been moved; the file lies in it.
-            latest = str(context.folder / Path(latest).name)
+        latest = _latest(context.folder) if context.resume else None
         part = section_of(self.config, self.section)
         settings['default_hooks'].setdefault('checkpoint', {'type': 'arml.StageCheckpointHook'})
         settings['default_hooks']['checkpoint']['meta'] = {
@@ -103,8 +95,9 @@ class TrainStage(Stage):
             experiment_name=f'{context.run_name}-{self.name}-{uuid.uuid4().hex[:8]}',
             launcher=context.launcher,
             resume=latest is not None,
-            load_from=latest or settings.get('load_from'),
+            load_from=str(latest) if latest else settings.get('load_from'),
         )
+        name_apart(settings)
         if _world_size() > 1 and not torch.cuda.is_available():
             settings['model_wrapper_cfg'] = {'type': 'MMDistributedDataParallel'}
         return Config(settings)
@@ -112,13 +105,20 @@ class TrainStage(Stage):
     @staticmethod
     def _keep_chosen(folder: Path) -> None:
         """Write ``checkpoint.pth`` from the best or, if none was chosen, the last state."""
-        best = sorted(folder.glob('best_epoch_*.pth'))
-        last = find_latest_checkpoint(str(folder))
-        chosen = best[-1] if best else folder / Path(last).name
-        content = checkpoints.load(chosen)
+        content = checkpoints.load(_latest(folder))
+        if content['meta']['best'] is not None:
+            best = content['meta']['best']['epoch']
+            content = checkpoints.load(folder / f'best_epoch_{best}.pth')
         checkpoints.save(
-            {'meta': content['meta'], 'state_dict': content['state_dict']}, folder / 'checkpoint.pth'
+            {'meta': content['meta'], 'state_dict': content['state_dict']},
+            folder / 'checkpoint.pth',
         )
+
+
+def _latest(folder: Path) -> Path | None:
+    """The newest whole training state in a folder, which may have been moved since."""
+    note = folder / 'last_checkpoint'
+    return folder / Path(note.read_text().strip()).name if note.is_file() else None
 
 
 def _world_size() -> int:

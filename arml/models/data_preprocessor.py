@@ -1,0 +1,57 @@
+"""From tiles of a data loader to the input of a network."""
+
+from typing import Any
+
+import torch
+from mmseg.models import SegDataPreProcessor
+
+from arml.errors import ConfigError
+from arml.registry import MODELS
+
+NORMALISATIONS = ('dataset', 'tile')
+
+
+@MODELS.register_module()
+class TissueDataPreProcessor(SegDataPreProcessor):
+    """mmseg's preprocessor, with the choice to normalise each tile by its own statistics.
+
+    Stain and brightness differ more between slides than between tissues. ``normalise='tile'``
+    takes them out: each channel of each tile gets mean 0 and standard deviation 1. ``'dataset'``
+    uses ``mean`` and ``std`` for all tiles, as networks trained on ImageNet expect.
+
+    Args:
+        normalise: ``'dataset'`` or ``'tile'``.
+        epsilon: Smallest standard deviation of a channel, on 0..255, so that an empty tile stays
+            finite.
+        **kwargs: As of ``mmseg.SegDataPreProcessor``. ``mean`` and ``std`` (RGB, 0..255) are needed
+            for ``'dataset'`` and refused for ``'tile'``.
+
+    Raises:
+        ConfigError: If ``normalise`` is unknown, or ``mean`` and ``std`` do not fit to it.
+    """
+
+    def __init__(self, normalise: str = 'dataset', epsilon: float = 1.0, **kwargs: Any) -> None:
+        if normalise not in NORMALISATIONS:
+            raise ConfigError(
+                f'data_preprocessor.normalise: found {normalise!r}, expected one of '
+                f'{", ".join(NORMALISATIONS)}.'
+            )
+        if (kwargs.get('mean') is None) != (normalise == 'tile'):
+            raise ConfigError(
+                f'data_preprocessor.mean: found {kwargs.get("mean")} with normalise={normalise!r}; '
+                "expected values with 'dataset' and None with 'tile'."
+            )
+        if kwargs.get('size') is None:
+            kwargs.setdefault('size_divisor', 1)  # mmseg wants one of the two in training
+        super().__init__(**kwargs)
+        self.normalise = normalise
+        self.epsilon = epsilon
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Stack, convert to RGB and normalise."""
+        data = super().forward(data, training)
+        if self.normalise == 'tile':
+            inputs = data['inputs']
+            spread, mean = torch.std_mean(inputs, dim=(2, 3), keepdim=True, correction=0)
+            data['inputs'] = (inputs - mean) / spread.clamp_min(self.epsilon)
+        return data

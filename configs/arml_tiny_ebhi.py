@@ -1,0 +1,9 @@
+# ARML, all stages, small enough for two CPU cores, from scratch, with the floors beside it.
+_base_ = [
+    './_base_/default_runtime.py',
+    './_base_/classifiers/resnet18_ars_tiny.py',
+    './_base_/segmentors/pspnet_tiny.py',
+    './_base_/schedules/segmentor_tiny.py',
+    './_base_/datasets/ebhi_tiny.py',
+    './_base_/pipelines/arml_with_floors.py',
+]
