@@ -166,6 +166,14 @@ def test_classifier__any_mmseg_backbone():
     assert model(torch.randn(1, 3, 64, 64)).shape == (1, 4)
 
 
+def test_classifier__white_rule_needs_the_colours():
+    with pytest.raises(ConfigError, match="normalise='tile' with a mask_rule"):
+        build(
+            mask_rule={'type': 'arml.MaskRule', 'white_area': {}},
+            data_preprocessor={'type': 'arml.TissueDataPreProcessor', 'normalise': 'tile'},
+        )
+
+
 def test_classifier__refuses():
     model = build()
     data = model.data_preprocessor(batch(labels=((1, 0, 1), (0, 1, 0))), True)

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
 
-from arml.errors import DataError
+from arml.errors import ConfigError, DataError
 from arml.pseudo.maps import resize_maps
 from arml.registry import MAPS, MASK_RULES, MODELS
 
@@ -30,6 +30,9 @@ class MultiLabelClassifier(BaseModel):
             [0, 1); if none is, the most probable one is. True labels are never used for it.
         data_preprocessor: mmseg's ``SegDataPreProcessor``.
         init_cfg: As in mmengine.
+
+    Raises:
+        ConfigError: If the mask rule needs the image and the preprocessor does not keep its colours.
     """
 
     def __init__(
@@ -52,6 +55,15 @@ class MultiLabelClassifier(BaseModel):
         self.loss_function = MODELS.build(loss or {'type': 'arml.MultiLabelSoftMarginLoss'})
         self.maps = MAPS.build(maps or {'type': 'arml.WeightMaps'})
         self.mask_rule = MASK_RULES.build(mask_rule or {'type': 'arml.MaskRule'})
+        if (
+            self.mask_rule.needs_image
+            and getattr(self.data_preprocessor, 'normalise', '') == 'tile'
+        ):
+            raise ConfigError(
+                "MultiLabelClassifier: found data_preprocessor.normalise='tile' with a mask_rule that "
+                'looks at the image (white_area), whose colours are lost then. Expected '
+                "normalise='dataset' or a rule without white_area."
+            )
         self.map_name = map_name
         self.presence_threshold = presence_threshold
 
