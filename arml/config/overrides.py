@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import Registry
+from torch.utils.data import DataLoader
 
 from arml import registry as registries
 from arml.errors import ConfigError
@@ -56,7 +57,11 @@ def _check(config: dict, path: str, value: Any) -> None:
             node = node[step]
         elif isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node):
             node = node[int(step)]
-        elif depth == len(steps) - 1 and isinstance(node, dict) and _accepts(node, step, depth):
+        elif (
+            depth == len(steps) - 1
+            and isinstance(node, dict)
+            and _accepts(node, step, steps[:depth])
+        ):
             return
         else:
             raise ConfigError(_unknown(config, path, here, step, node))
@@ -68,9 +73,11 @@ def _check(config: dict, path: str, value: Any) -> None:
         )
 
 
-def _accepts(node: dict, argument: str, depth: int) -> bool:
-    if depth == 0:
+def _accepts(node: dict, argument: str, parents: list[str]) -> bool:
+    if not parents:
         return argument in OPTIONAL
+    if parents[-1].endswith('dataloader'):
+        return argument in inspect.signature(DataLoader.__init__).parameters
     kind = node.get('type')
     if not isinstance(kind, str):
         return False

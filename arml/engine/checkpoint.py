@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from arml.atomic import replacing
@@ -65,33 +64,6 @@ def load(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
             f'checkpoint {path}: expected a dictionary, found {type(content).__name__}.'
         )
     return content
-
-
-def _load_for_mmengine(filename: str, map_location: Any = None) -> dict[str, Any]:
-    return load(filename, map_location=map_location)
-
-
-def _load_from_url(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
-    from arml.models.weights import download
-
-    return load(download(filename), map_location=map_location)
-
-
-def _load_from_model_zoo(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
-    from arml.models.weights import download, model_zoo_url
-
-    return load(download(model_zoo_url(filename)), map_location=map_location)
-
-
-def use_safe_loading() -> None:
-    """Make every path of mmengine that reads a checkpoint (``load_from``, ``resume``, ``init_cfg``) safe."""
-    CheckpointLoader.register_scheme('', loader=_load_for_mmengine, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), loader=_load_from_url, force=True)
-    CheckpointLoader.register_scheme(
-        ('open-mmlab://', 'openmmlab://', 'mmcls://', 'torchvision://', 'modelzoo://'),
-        loader=_load_from_model_zoo,
-        force=True,
-    )
 
 
 def save(content: Mapping[str, Any], path: str | os.PathLike) -> None:

@@ -1,1 +1,5 @@
+"""Methods that need something of their own: one folder each, registered on import.
 
+What two methods share lives in the common folders (``arml.models``, ``arml.pseudo``, ...); ARML itself
+is built from those. See ``docs/architecture.md`` for the seams.
+"""

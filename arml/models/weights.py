@@ -9,14 +9,17 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
 from mmengine.model import PretrainedInit, update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from arml.atomic import replacing
+from arml.engine.checkpoint import load, state_dict_of
 from arml.errors import CheckpointError
 
 #: Seconds without an answer after which a host counts as out of reach.
@@ -24,8 +27,7 @@ TIMEOUT = 10
 
 FROM_SCRATCH = (
     '--cfg-options with the init_cfg of this network set to None (classifier: '
-    'classifier.model.backbone.init_cfg=None; the config of stage 1 alone: '
-    'model.backbone.init_cfg=None; segmentor: model.network.backbone.init_cfg=None)'
+    'classifier.model.backbone.init_cfg=None; segmentor: model.network.backbone.init_cfg=None)'
 )
 
 
@@ -147,8 +149,6 @@ def read_weights(
     Raises:
         CheckpointError: If the file cannot be had or read, or has no tensor below ``prefix``.
     """
-    from arml.engine.checkpoint import load, state_dict_of
-
     content = load(locate(source, scratch))
     if isinstance(content.get('model'), dict):
         content = content['model']
@@ -223,3 +223,18 @@ class SafePretrainedInit(PretrainedInit):
         fill(module, read_weights(self.checkpoint, self.prefix), self.checkpoint)
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'Pretrained: {self.checkpoint}')
+
+
+def _load_for_mmengine(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    return load(locate(filename), map_location=map_location)
+
+
+# Every other path of mmengine that reads a checkpoint; its own loaders may execute what is in it.
+CheckpointLoader.register_scheme(
+    (
+        *('', 'http://', 'https://', 'open-mmlab://', 'openmmlab://', 'mmcls://'),
+        *('torchvision://', 'modelzoo://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+    ),
+    loader=_load_for_mmengine,
+    force=True,
+)

@@ -111,7 +111,7 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
     if shown:
         path = folder / 'tiles.png'
         tile_sheet(
-            _tile_rows(shown),
+            _tile_rows(shown, info),
             info['classes'],
             info['palette'],
             path,
@@ -122,11 +122,14 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
     return pictures
 
 
-def _tile_rows(shown: list[tuple[str, Path]]) -> list[TileRow]:
+def _tile_rows(shown: list[tuple[str, Path]], info: dict[str, Any]) -> list[TileRow]:
     first = shown[0][1]
     rows = []
     for stem in json.loads((first / 'examples.json').read_text()):
-        masks: dict[str, np.ndarray | None] = {'truth': read_mask(first / f'{stem}.truth.png')}
+        truth = read_mask(first / f'{stem}.truth.png').copy()
+        if info.get('background_index') is None:
+            truth[truth >= len(info['classes'])] = 255  # not counted, rather than background
+        masks: dict[str, np.ndarray | None] = {'truth': truth}
         for name, examples in shown:
             file = examples / f'{stem}.prediction.png'
             masks[name] = read_mask(file) if file.is_file() else None
