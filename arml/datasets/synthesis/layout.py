@@ -130,7 +130,7 @@ def draw_layout(rng: Generator, size: int, label: tuple[int, ...]) -> Array:
     mask = np.full((size, size), base, np.uint8)
     everywhere = np.ones_like(mask, bool)
     if tumour and stroma:
-        scale = rng.uniform(36, 66)
+        scale = rng.uniform(40, 70)
         nests = warped_noise(rng, size, scale, 0.4)
         _take(mask, everywhere, nests, rng.uniform(0.34, 0.66), TUM)
     if necrosis and base != NEC:
@@ -138,14 +138,14 @@ def draw_layout(rng: Generator, size: int, label: tuple[int, ...]) -> Array:
         score = warped_noise(rng, size, 62.0)
         if tumour and stroma:
             score = score * 0.6 + np.minimum(_depth(host), 16) / 7
-        _take(mask, host, score, rng.uniform(0.16, 0.3) * (1 if stroma else 1.8), NEC)
+        _take(mask, host, score, rng.uniform(0.18, 0.32) * (1 if stroma else 1.8), NEC)
     if lymph and base != LYM:
         score = warped_noise(rng, size, 50.0)
         host = mask == (STR if stroma else base)
         if tumour and stroma:
             # A cuff: lymphocytes crowd where stroma meets tumour, denser on one side.
             score = score * 0.9 - np.abs(_depth(mask != TUM) - 12) / 12
-        _take(mask, host, score, rng.uniform(0.13, 0.26) * (1 if stroma and tumour else 1.7), LYM)
+        _take(mask, host, score, rng.uniform(0.16, 0.28) * (1 if stroma and tumour else 1.7), LYM)
     if rng.random() < 0.36:
         _white(rng, mask, tumour)
         wanted.append(WHITE)

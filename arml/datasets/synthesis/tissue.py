@@ -112,7 +112,7 @@ def stain_amounts(rng: Generator, mask: Array, case: Case) -> tuple[Array, Array
     tone = {value: float(rng.normal(0.58, 0.07)) for value in (STR, NEC)}
     # Every tissue has places where it shows its best known face, and others where it hides it:
     # an image-level label is explained by the former alone.
-    typical = 1 / (1 + np.exp(-3.0 * (smooth_noise(rng, size, 40.0) + np.float32(0.1))))
+    typical = 0.4 + 0.6 / (1 + np.exp(-3.0 * (smooth_noise(rng, size, 40.0) + np.float32(0.1))))
     canvas = _populate(rng, mask, case, angle, typical)
     empty, red = _vessels(rng, mask, canvas)
     fine, middle = smooth_noise(rng, size, 1.6), fractal_noise(rng, size, 7.0)
