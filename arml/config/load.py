@@ -45,6 +45,7 @@ def load_config(path: str | os.PathLike, overrides: dict[str, Any] | None = None
     join_data(config)
     check_top_level(config)
     if overrides:
+        forget(config)
         apply_overrides(config, overrides)
     resolve(config)
     return config
@@ -86,6 +87,23 @@ def check_top_level(config: Config) -> None:
                 + ' If it is a variable of the file, remove it at its end: del '
                 + key
             )
+
+
+def forget(config: Config) -> None:
+    """Undo :func:`resolve` where a leaf says the same; in place.
+
+    So that an override of ``data_root`` or ``max_epochs`` reaches everything in a resolved config
+    too, such as the one that a run left behind.
+    """
+    root = config.get('data_root')
+    for dataset in datasets_in(config._cfg_dict):
+        if root is not None and dataset.get('data_root') == root:
+            del dataset['data_root']
+    for section in (config._cfg_dict, *_sections(config._cfg_dict)):
+        epochs = (section.get('train_cfg') or {}).get('max_epochs')
+        for scheduler in section.get('param_scheduler') or []:
+            if epochs is not None and scheduler.get('end') == epochs:
+                del scheduler['end']
 
 
 def resolve(config: Config) -> None:

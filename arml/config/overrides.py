@@ -24,7 +24,8 @@ def apply_overrides(config: Config, overrides: dict[str, Any]) -> None:
 
     A path is accepted if it exists in the config, or if it is an argument of the class whose
     ``type`` the config names at that place (so that ``model.network.decode_head.dropout_ratio``
-    can be set where the config leaves the class's default).
+    can be set where the config leaves the class's default). A dict is checked in the same way, unless
+    it names another ``type`` or replaces what is there (``_delete_``).
 
     Raises:
         ConfigError: For a path that is neither; names it and the nearest existing ones.
@@ -71,6 +72,9 @@ def _check(config: dict, path: str, value: Any) -> None:
             f'({", ".join(map(str, node))}), not a single one. Override one of them, or give None '
             'or a dict.'
         )
+    if isinstance(node, dict) and isinstance(value, dict) and not value.keys() & {'type', '_delete_'}:
+        for key, part in value.items():
+            _check(config, f'{path}.{key}', part)
 
 
 def _accepts(node: dict, argument: str, parents: list[str]) -> bool:
