@@ -102,6 +102,11 @@ class StageRunner(Runner):
             'state_dict': _plain(self._bare_model().state_dict()),
         }
 
+    def _init_model_weights(self) -> None:
+        """Not where a whole checkpoint follows: initial weights need not be had for it."""
+        if self._load_from is None:
+            super()._init_model_weights()
+
     def get_hooks_info(self) -> str:
         """Names of the hooks in one line; mmengine's page of them hides the training."""
         return ', '.join(dict.fromkeys(type(hook).__name__ for hook in self._hooks))

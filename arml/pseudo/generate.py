@@ -120,15 +120,16 @@ def generate(
     return made
 
 
-@torch.inference_mode()
 def _masks_of(classifier, batch: dict, maps, rule, split: str):
     data = classifier.data_preprocessor(batch, False)
     inputs, samples = data['inputs'], data['data_samples']
-    found = maps(classifier, inputs)
+    with torch.no_grad():
+        features = classifier.extract_feat(inputs)
+    found = maps(classifier, inputs, features=features)
     if split == 'train':
         present = torch.tensor([sample.metainfo['image_label'] for sample in samples]).bool()
     else:
-        present = classifier.presence(inputs).cpu()
+        present = classifier.presence(inputs, features=features).cpu()
     for index, sample in enumerate(samples):
         path = Path(sample.img_path)
         image = _rgb(path)

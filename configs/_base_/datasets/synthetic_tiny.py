@@ -73,8 +73,8 @@ classifier_data = dict(
     test_cfg=dict())
 
 pseudo_masks = dict(
-    maps=dict(type='arml.WeightMaps'),
-    rule=dict(type='arml.MaskRule', normalisation='joint'),
+    maps=dict(type='arml.WeightMaps', flips=True, rotations=True),
+    rule=dict(type='arml.MaskRule', normalisation='per_class'),
     dataloader=dict(
         batch_size=16,
         num_workers=0,

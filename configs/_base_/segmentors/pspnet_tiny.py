@@ -1,19 +1,22 @@
-# Stage 2 for two CPU cores: three PSPNets on ResNet-18, output stride 8, from scratch.
+# Stage 2 for two CPU cores, from scratch: three PSPNets on half the width of ResNet-18, up to its third
+# layer, output stride 8; tiles normalised by their own statistics.
 _base_ = ['./mutual_learning.py']
 
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
+    data_preprocessor=dict(normalise='tile', mean=None, std=None),
     network=dict(
         type='EncoderDecoder',
         backbone=dict(
             type='arml.TimmBackbone',
             model_name='resnet18',
             output_stride=8,
-            out_indices=(4, ),
-            pretrained=False),
+            out_indices=(3, ),
+            pretrained=False,
+            model_args=dict(channels=(32, 64, 128, 256))),
         decode_head=dict(
             type='PSPHead',
-            in_channels=512,
+            in_channels=128,
             in_index=0,
             channels=64,
             pool_scales=(1, 2, 3, 6),
