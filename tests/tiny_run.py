@@ -13,6 +13,8 @@ CONFIG = ROOT / 'tests' / 'conf' / 'pipeline.py'
 #: The same with as little training as possible.
 QUICK = {'train_cfg.max_epochs': 1, 'classifier.train_cfg.max_epochs': 1}
 
+_made: list = []
+
 
 @dataclass(frozen=True)
 class TinyRun:
@@ -43,6 +45,8 @@ def shared_run(tmp_path_factory) -> TinyRun:
     """Make the run, or reuse that of another pytest process: the store is shared under locks."""
     from arml.pipeline import run_pipeline
 
+    if _made:
+        return _made[0]
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if os.environ.get('PYTEST_XDIST_WORKER') else base) / 'tiny_run'
     shared.mkdir(exist_ok=True)
@@ -52,4 +56,5 @@ def shared_run(tmp_path_factory) -> TinyRun:
             write_fake_tissue(shared / 'drawn')
             (shared / 'drawn').rename(data)
     work = base / 'tiny_work'
-    return TinyRun(data, store, work, run_pipeline(load(data, store), work))
+    _made.append(TinyRun(data, store, work, run_pipeline(load(data, store), work)))
+    return _made[0]

@@ -56,7 +56,7 @@ def _populate(rng: Generator, mask: Array, case: Case, angle: float, typical: Ar
     if present[TUM]:
         spacing = 15.0 * case.nuclear_size * rng.uniform(0.92, 1.12)
         cells = place(spacing, 0.17, {TUM: 0.95}, 4)
-        dark = rng.random(len(cells)) < 0.85 - 0.8 * at(cells)
+        dark = rng.random(len(cells)) < 0.65 - 0.6 * at(cells)
         n.draw(rng, canvas, n.TUMOUR, cells[~dark], scale=case.nuclear_size)
         n.draw(rng, canvas, n.TUMOUR_DARK, cells[dark], scale=case.nuclear_size)
         n.draw(rng, canvas, n.PYKNOTIC, place(50, 0.4, {TUM: 0.35}))

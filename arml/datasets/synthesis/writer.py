@@ -20,7 +20,7 @@ from arml.datasets.synthesis.tile import MICRONS_PER_PIXEL, SPLITS, TILES_PER_CA
 from arml.errors import DataError
 
 #: Raised whenever the drawing changes, so that an old folder is not taken for a new one.
-VERSION = 2
+VERSION = 3
 MANIFEST = 'manifest.json'
 SMALLEST_SIZE = 64
 _TILES_PER_ROW = 3
