@@ -1,7 +1,10 @@
 """What every command-line tool does about errors that a user is meant to read."""
 
+import errno
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from arml.errors import ArmlError
 
@@ -16,14 +19,31 @@ def run_tool(main: Callable[[], int | None]) -> int:
         main: The tool, returning an exit status or ``None`` for 0.
 
     Returns:
-        The status of the tool; 2 after an :class:`ArmlError`, whose message has gone to
-        stderr; 130 after Ctrl-C.
+        The status of the tool; 2 after an :class:`ArmlError` or on a full disk, whose message has
+        gone to stderr; 130 after Ctrl-C.
     """
     try:
         return main() or 0
     except ArmlError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {message_of(error)}', file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A log or a library's own file; ours are written by arml.atomic, which explains itself.
+        from arml.atomic import unwritable
+
+        print(f'error: {unwritable(Path(error.filename or "a file"), error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return 130
+
+
+def message_of(error: ArmlError) -> str:
+    """The message alone. An error in a loading process arrives with that process's traceback around it."""
+    text = str(error)
+    if re.match(r'Caught \w+ in .*process', text):
+        *_, last = re.split(rf'^(?:[\w.]+\.)?{type(error).__name__}: ', text, flags=re.MULTILINE)
+        text = last
+    return text.rstrip()

@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 from torch.utils.data import DataLoader
 
 from arml import registry as registries
+from arml.config.sections import OWN
 from arml.errors import ConfigError
 
 #: Top-level keys that mmengine reads and that a config need not spell out.
@@ -81,7 +82,9 @@ def _accepts(node: dict, argument: str, parents: list[str]) -> bool:
     if not parents:
         return argument in OPTIONAL
     if parents[-1].endswith('dataloader'):
-        return argument in inspect.signature(DataLoader.__init__).parameters
+        return argument in inspect.signature(DataLoader).parameters
+    if len(parents) == 1 and 'model' in node and argument in OWN:
+        return True
     kind = node.get('type')
     if not isinstance(kind, str):
         return False

@@ -44,7 +44,7 @@ def data_fingerprint(settings: dict[str, Any], cache: Path | None) -> str:
     settings = copy.deepcopy(settings)
     if settings.get('masks') != 'dense':
         settings['masks'] = None
-    settings['pipeline'] = []
+    settings.update(pipeline=[], serialize_data=False)  # only its list of files is wanted
     dataset = DATASETS.build(settings)
     root = Path(dataset.data_root).absolute()
     file = cache and cache / f'{digest(str(root))}.json'

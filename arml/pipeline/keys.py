@@ -14,6 +14,8 @@ INDIFFERENT = frozenset({
     'vis_backends', 'log_processor', 'log_level', 'env_cfg', 'launcher', 'lazy_init',
     'serialize_data', 'custom_imports', 'default_scope', 'model_wrapper_cfg', 'resume',
 })  # fmt: skip
+#: Settings that name a weight file: ``init_cfg``, a backbone's own option, a start of training.
+WEIGHTS = frozenset({'checkpoint', 'load_from', 'pretrained'})
 
 
 def canonical(value: Any) -> Any:
@@ -22,10 +24,11 @@ def canonical(value: Any) -> Any:
     Dictionaries lose their order, tuples become lists, so that two spellings of one config agree.
     """
     if isinstance(value, dict):
-        plain = {str(k): canonical(v) for k, v in value.items() if k not in INDIFFERENT}
-        if value.get('type') == 'Pretrained' and isinstance(value.get('checkpoint'), str):
-            plain['checkpoint'] = content_of(value['checkpoint'])
-        return plain
+        return {
+            str(k): content_of(v) if k in WEIGHTS and isinstance(v, str) else canonical(v)
+            for k, v in value.items()
+            if k not in INDIFFERENT
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [canonical(item) for item in value]
     if isinstance(value, bool | int | str | type(None)):

@@ -1,5 +1,6 @@
 """One command, the whole path: stages in order, each product made once, a result at the end."""
 
+import json
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
-from arml.atomic import write_json, write_text
+from arml.atomic import unwritable, write_json, write_text
 from arml.config.load import datasets_in
 from arml.engine import distributed
 from arml.errors import ConfigError
@@ -120,7 +121,7 @@ def run_pipeline(
     }  # fmt: skip
     if is_main_process():
         _announce(config, plan, folder, store, record, resume)
-        folder.mkdir(parents=True, exist_ok=True)
+        _prepare(folder, run_key)
         write_text(folder / 'config.py', config.pretty_text)
         write_json(folder / 'environment.json', record)
 
@@ -135,6 +136,19 @@ def run_pipeline(
         result = finish(folder, config, plan, products, record)
     barrier()
     return result
+
+
+def _prepare(folder: Path, run_key: str) -> None:
+    """Make the work dir; take out the result of another run, which must not stand beside this config."""
+    result = folder / 'result.json'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if result.is_file() and json.loads(result.read_text()).get('run') != run_key:
+            result.unlink()
+    except ValueError:
+        result.unlink()
+    except OSError as error:
+        raise unwritable(folder / 'result.json', error) from error
 
 
 def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: str, run_name: str):

@@ -75,11 +75,12 @@ class Store:
             return None
         try:
             record = json.loads(file.read_text())
-        except ValueError as error:
+            items = dict(record['items'])
+        except (ValueError, TypeError, KeyError) as error:
             raise ArmlError(
-                f'{file}: is no JSON ({error}). Remove the folder {folder} to have it made again.'
+                f'{file}: is no record of a product ({error}). Remove the folder {folder} to have it made again.'
             ) from error
-        gone = [name for name, item in record['items'].items() if not (folder / item).exists()]
+        gone = [name for name, item in items.items() if not (folder / item).exists()]
         if gone:
             raise ArmlError(
                 f'product {folder}: {", ".join(gone)} is gone from it. Remove the folder to have it made again.'

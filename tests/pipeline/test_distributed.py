@@ -29,7 +29,11 @@ def test_torchrun__two_gloo_processes_train_all_stages(tmp_path, fake_tissue, pi
         'train_dataloader.batch_size=2', 'classifier.train_dataloader.batch_size=2',
     ]  # fmt: skip
     done = subprocess.run(
-        command, env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True, timeout=600
+        command,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads((tmp_path / 'work' / 'result.json').read_text())

@@ -21,7 +21,9 @@ MOMENTS = [
 ]
 
 
-def run(moment: str, folder: Path, config: Path, data: Path, *options: str) -> subprocess.CompletedProcess:
+def run(
+    moment: str, folder: Path, config: Path, data: Path, *options: str
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         [
             sys.executable, str(SCRIPT), moment, '--', str(config), '--resume',

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,11 +30,15 @@ class EpochSeedHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train_epoch(self, runner) -> None:
-        """Seed this process and hand the epoch to the data set."""
-        seed = epoch_seed(runner.seed, runner.epoch, get_rank())
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        """Hand the epoch to the data set, before its loader begins to read."""
         dataset = runner.train_dataloader.dataset
         if hasattr(dataset, 'set_epoch'):
             dataset.set_epoch(runner.epoch)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed this process once the loader runs: starting one may draw a number, or may not."""
+        if batch_idx == 0:
+            seed = epoch_seed(runner.seed, runner.epoch, get_rank())
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002 (augmentations of mmcv draw from it)
+            torch.manual_seed(seed)
