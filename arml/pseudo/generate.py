@@ -154,9 +154,19 @@ def _claim(out: Path, card: dict[str, Any]) -> None:
     """Note in ``out`` what is made there; refuse a folder that holds something else."""
     file = out / 'in_progress.json'
     finished = out / MANIFEST
+    if not finished.is_file() and not file.is_file() and any(out.glob('*/*.png')):
+        raise ArmlError(
+            f'{out}: holds pictures that were not made here (no {MANIFEST} in it); they would be taken '
+            'for masks. Give another --out.'
+        )
     for known in (finished, file):
         if known.is_file():
-            held = json.loads(known.read_text())
+            try:
+                held = dict(json.loads(known.read_text()))
+            except (ValueError, TypeError) as error:
+                raise ArmlError(
+                    f'{known}: is no manifest ({error}). Give another --out, or remove the folder.'
+                ) from error
             changed = [key for key in card if held.get(key) != card[key]]
             if changed:
                 raise ArmlError(
