@@ -37,8 +37,9 @@ def parse_args(argv=None):
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from mmseg.utils import register_all_modules
+    from arml.startup import start
 
+    start()
     from arml.config import load_config
     from arml.errors import ConfigError
     from arml.inference.folder import check_arguments, find_images, predict_images
@@ -47,7 +48,6 @@ def main(argv=None) -> int:
 
     check_arguments(args.mpp, args.overlay_alpha)
     images = find_images(args.images)
-    register_all_modules(init_default_scope=True)
     config = load_config(args.config, args.cfg_options)
     if 'test_dataloader' not in config:
         raise ConfigError(

@@ -12,6 +12,8 @@ from PIL import Image
 from arml.atomic import write_json, write_text
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.messages import say
+from arml.pipeline.stage import Stage
+from arml.pipeline.stages import MaskStage, TestStage
 from arml.pipeline.store import Product
 from arml.progress import duration
 from arml.pseudo.io import read_mask
@@ -103,39 +105,60 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
         path = folder / 'curves.png'
         draw_curves(result['histories'], path, root=folder)
         pictures.append(path)
-    shown = [
-        (item.stage.row, products[item.stage.name].path('examples'))
-        for item in plan
-        if 'examples' in products[item.stage.name].record['items'] and item.stage.row
-    ]
-    if shown:
+    look = {
+        'palette': info['palette'],
+        'background_colour': info.get('background_color') or (255, 255, 255),
+    }
+    of_run = f'{result["name"]}, seed {result["seed"]}'
+    tested = [(item.stage.row, products[item.stage.name]) for item in plan if _is_test(item.stage)]
+    if tested:
+        rows = _tile_rows(tested[0][1], [(row, p, 'prediction') for row, p in tested], info)
         path = folder / 'tiles.png'
         tile_sheet(
-            _tile_rows(shown, info),
-            info['classes'],
-            info['palette'],
-            path,
-            background_colour=info.get('background_color') or (255, 255, 255),
-            title=f'{result["name"]}, seed {result["seed"]}: tiles of the test split',
+            rows, info['classes'], path=path, title=f'{of_run}: tiles of the test split', **look
         )
         pictures.append(path)
+    for item in plan:
+        if isinstance(item.stage, MaskStage):
+            made = products[item.stage.name]
+            names = [name for name in made.record['items'] if name != 'examples']
+            rows = _tile_rows(made, [(f'pseudo mask ({name})', made, name) for name in names], info)
+            path = folder / f'{item.stage.name}.png'
+            title = f'{of_run}: pseudo masks of training tiles, classes gated by their labels'
+            tile_sheet(rows, info['classes'], path=path, title=title, **look)
+            pictures.append(path)
     return pictures
 
 
-def _tile_rows(shown: list[tuple[str, Path]], info: dict[str, Any]) -> list[TileRow]:
-    first = shown[0][1]
+def _is_test(stage: Stage) -> bool:
+    return isinstance(stage, TestStage) and stage.row is not None
+
+
+def _tile_rows(
+    first: Product, columns: list[tuple[str, Product, str]], info: dict[str, Any]
+) -> list[TileRow]:
+    """Rows of tiles; each column is a title, a product and the ending of its example files."""
+    folder = first.path('examples')
+    stems = json.loads((folder / 'examples.json').read_text())
+    with_truth = all((folder / f'{stem}.truth.png').is_file() for stem in stems)
     rows = []
-    for stem in json.loads((first / 'examples.json').read_text()):
-        truth = read_mask(first / f'{stem}.truth.png').copy()
-        if info.get('background_index') is None:
-            truth[truth >= len(info['classes'])] = 255  # not counted, rather than background
-        masks: dict[str, np.ndarray | None] = {'truth': truth}
-        for name, examples in shown:
-            file = examples / f'{stem}.prediction.png'
-            masks[name] = read_mask(file) if file.is_file() else None
-        with Image.open(first / f'{stem}.tile.png') as image:
+    for stem in stems:
+        masks: dict[str, np.ndarray | None] = {}
+        if with_truth:
+            masks['truth'] = _counted(read_mask(folder / f'{stem}.truth.png'), info)
+        for title, product, ending in columns:
+            file = product.path('examples') / f'{stem}.{ending}.png'
+            masks[title] = read_mask(file) if file.is_file() else None
+        with Image.open(folder / f'{stem}.tile.png') as image:
             rows.append(TileRow(np.asarray(image.convert('RGB')), masks, stem))
     return rows
+
+
+def _counted(truth: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+    """The truth with what no protocol counts as 255, where the data set has no background."""
+    if info.get('background_index') is not None:
+        return truth
+    return np.where(truth >= len(info['classes']), np.uint8(255), truth)
 
 
 def _say_where(folder: Path, result: dict[str, Any], pictures: list[Path]) -> None:

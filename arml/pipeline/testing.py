@@ -1,7 +1,6 @@
 """One test of one checkpoint: for the test stage and for ``tools/test.py``."""
 
 import copy
-import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
 from arml.pipeline.data import metainfo_of
+from arml.pipeline.examples import copy_example, evenly
 from arml.pseudo.io import read_mask, write_mask
 
 
@@ -133,11 +133,10 @@ def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder:
     folder.mkdir(parents=True, exist_ok=True)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     names = []
-    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
-    for index in chosen.tolist():
+    for index in evenly(len(dataset), count):
         sample = model.test_step(pseudo_collate([dataset[index]]))[0]
         stem = Path(sample.img_path).stem
-        shutil.copyfile(sample.img_path, folder / f'{stem}.tile.png')
+        copy_example(Path(sample.img_path), folder / f'{stem}.tile.png')
         truth = read_mask(dataset.get_data_info(index)['seg_map_path'])
         write_mask(folder / f'{stem}.truth.png', truth, palette)
         write_mask(folder / f'{stem}.prediction.png', labels_of(sample), palette)

@@ -2,15 +2,18 @@
 
 import copy
 import time
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import get_dist_info
 
+from arml.atomic import write_json
 from arml.config.sections import section_of
 from arml.pipeline.data import data_fingerprint
+from arml.pipeline.examples import copy_example, evenly
 from arml.pipeline.stage import Context, Outcome, Stage
 from arml.pseudo.generate import generate
-from arml.registry import STAGES
+from arml.registry import DATASETS, STAGES
 
 
 @STAGES.register_module()
@@ -18,12 +21,16 @@ class MaskStage(Stage):
     """Make a mask of every training tile; its product holds one folder of PNGs a map name.
 
     Args:
+        examples: Number of tiles, spread evenly over the split, kept for the picture.
         masks_section: Section of the config that says how (``maps``, ``rule``, ``dataloader``).
         **kwargs: As of :class:`~arml.pipeline.stage.Stage`; ``inputs['checkpoint']`` is the classifier.
     """
 
-    def __init__(self, *args: Any, masks_section: str = 'pseudo_masks', **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, masks_section: str = 'pseudo_masks', examples: int = 6, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.examples = examples
         self.masks_section = masks_section
 
     def settings(self) -> dict[str, Any]:
@@ -57,8 +64,27 @@ class MaskStage(Stage):
                  'split': 'train', 'metrics': metrics}
                 for name, metrics in made.scores.items()
             ]  # fmt: skip
+        if rank == 0:
+            self._keep_examples(context.folder, made.names)
         return Outcome(
-            items={name: name for name in made.names},
+            items={**{name: name for name in made.names}, 'examples': 'examples'},
             rows=rows,
             notes={'tiles': made.tiles, 'seconds': round(time.time() - start, 1)},
         )
+
+    def _keep_examples(self, folder: Path, names: list[str]) -> None:
+        """Tile, dense mask where there is one, and pseudo masks, for the picture."""
+        dataset = DATASETS.build(self.config[self.masks_section]['dataloader']['dataset'])
+        truths = dataset.paths().masks
+        chosen = evenly(len(dataset), self.examples)
+        stems = []
+        for index in chosen:
+            tile = Path(dataset.get_data_info(index)['img_path'])
+            copy_example(tile, folder / 'examples' / f'{tile.stem}.tile.png')
+            if truths is not None:
+                copy_example(truths / tile.name, folder / 'examples' / f'{tile.stem}.truth.png')
+            for name in names:
+                mask = folder / name / f'{tile.stem}.png'
+                copy_example(mask, folder / 'examples' / f'{tile.stem}.{name}.png')
+            stems.append(tile.stem)
+        write_json(folder / 'examples' / 'examples.json', stems)
