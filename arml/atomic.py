@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -74,7 +75,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as indented JSON, atomically. NaN becomes ``null``: NaN is not JSON."""
+    """Write a value as indented JSON, atomically. NaN and infinity become ``null``: JSON has neither."""
     write_text(path, json.dumps(_finite(value), indent=2, ensure_ascii=False) + '\n')
 
 
@@ -83,7 +84,7 @@ def _finite(value: Any) -> Any:
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if hasattr(value, 'item') and getattr(value, 'ndim', 0) == 0:
         return _finite(value.item())

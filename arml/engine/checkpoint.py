@@ -81,8 +81,9 @@ def save(content: Mapping[str, Any], path: str | os.PathLike) -> None:
         try:
             torch.save(dict(content), temporary)
         except RuntimeError as error:
-            # torch's zip writer reports a full disk as a RuntimeError; find out whether it was one.
-            if 'PytorchStreamWriter' in str(error) or 'file write failed' in str(error):
+            # torch's zip writer reports a disk that is full as a RuntimeError of its own.
+            signs = ('PytorchStreamWriter', 'file write failed', 'inline_container')
+            if any(sign in str(error) for sign in signs):
                 raise OSError(28, os.strerror(28)) from error
             raise
 
@@ -90,6 +91,8 @@ def save(content: Mapping[str, Any], path: str | os.PathLike) -> None:
 def state_dict_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The parameters in a checkpoint, without the ``module.`` prefix of a distributed wrapper."""
     state = content.get('state_dict', content)
+    if not isinstance(state, Mapping):
+        return {}
     return {key.removeprefix('module.'): value for key, value in state.items()}
 
 
