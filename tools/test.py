@@ -41,12 +41,12 @@ def main(argv=None) -> int:
 
     from arml.atomic import write_json
     from arml.config import load_config
-    from arml.pipeline.testing import test_checkpoint
+    from arml.pipeline.testing import evaluate_checkpoint
     from arml.report.table import text_table
 
     config = load_config(args.config, args.cfg_options)
     work_dir = Path(args.work_dir) if args.work_dir else Path(args.checkpoint).parent / 'test'
-    result = test_checkpoint(
+    result = evaluate_checkpoint(
         config,
         Path(args.checkpoint),
         work_dir,

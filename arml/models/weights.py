@@ -42,7 +42,7 @@ def weights_error(source: str, reason: str, place: str, scratch: str) -> Checkpo
     """
     return CheckpointError(
         f'pretrained weights {source}: {reason}. '
-        f'Put the file at {place}. '
+        f'Put the file at {place} (docs/installation.md says where each comes from). '
         f'To train without it, from scratch: {scratch}.'
     )
 

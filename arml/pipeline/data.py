@@ -34,6 +34,11 @@ def metainfo_of(settings: dict[str, Any]) -> dict[str, Any]:
     return dict(DATASETS.build(settings).metainfo)
 
 
+def data_files(settings: dict[str, Any]) -> list[Path]:
+    """The tiles of a data set, without its masks."""
+    return DATASETS.build({**copy.deepcopy(settings), 'masks': None, 'pipeline': []}).files()
+
+
 def data_fingerprint(settings: dict[str, Any], cache: Path | None) -> str:
     """Fingerprint of the files of a data set; pseudo masks are not counted, their key is.
 
@@ -85,6 +90,8 @@ def check_before_training(datasets: list[dict[str, Any]], say) -> None:
         faults = check(cls, root, splits=tuple(names), deep=False)
         errors = [fault for fault in faults if fault.severity == 'error']
         if errors:
-            raise DataError(f'data folder {root}: not fit for training.\n{format_faults(faults)}')
+            raise DataError(
+                f'data folder {root}: not fit for training.\n{format_faults(faults)}\n{cls.hint()}'
+            )
         if faults:
             say(f'data folder {root}: warnings\n{format_faults(faults)}')

@@ -125,6 +125,9 @@ def run_pipeline(
         write_text(folder / 'config.py', config.pretty_text)
         write_json(folder / 'environment.json', record)
 
+    for item in plan:
+        if item.state != 'finished':
+            item.stage.check(continued=resume and item.state == 'started')
     products: dict[str, Product] = {}
     for item in plan:
         products[item.stage.name] = _run_stage(

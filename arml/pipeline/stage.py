@@ -101,6 +101,16 @@ class Stage:
         """Make the product in ``context.folder``."""
         raise NotImplementedError
 
+    def check(self, continued: bool) -> None:
+        """Refuse now what would fail late. Called before any stage runs.
+
+        Args:
+            continued: Whether the stage goes on from a checkpoint of its own.
+
+        Raises:
+            ArmlError: Names what is wrong.
+        """
+
     def tidy(self, folder: Path) -> None:
         """Remove from ``folder`` what only an unfinished product needs. Called once it is finished."""
 

@@ -89,7 +89,7 @@ class _KeepMasks(Hook):
             )
 
 
-def test_checkpoint(
+def evaluate_checkpoint(
     config: Config,
     checkpoint: Path,
     work_dir: Path,
@@ -119,9 +119,6 @@ def test_checkpoint(
         'palette': [list(color) for color in info['palette']],
         'rows': [{'name': name, 'split': 'test', 'metrics': metrics}],
     }
-
-
-test_checkpoint.__test__ = False  # pytest: not a test
 
 
 def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder: Path) -> None:

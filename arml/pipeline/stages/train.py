@@ -14,7 +14,9 @@ from mmengine.dist import barrier, is_main_process
 from arml.config.sections import name_apart, runner_config, section_of
 from arml.engine import StageRunner
 from arml.engine import checkpoint as checkpoints
-from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.errors import ConfigError
+from arml.models.weights import locate
+from arml.pipeline.data import data_files, loader_fingerprints, metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
 from arml.registry import STAGES
@@ -45,6 +47,29 @@ class TrainStage(Stage):
         return loader_fingerprints(
             self._runner_settings(), ('train_dataloader', 'val_dataloader'), cache
         )
+
+    def check(self, continued: bool) -> None:
+        """Batches to train on, and initial weights that can be had.
+
+        Raises:
+            ConfigError: If the training split is smaller than a batch.
+            CheckpointError: If weights that the model asks for cannot be had.
+        """
+        settings = self._runner_settings()
+        loader = settings['train_dataloader']
+        tiles = len(data_files(loader['dataset']))
+        batch = loader['batch_size'] * _world_size()
+        if tiles < batch and loader.get('drop_last', False):
+            where = f'{self.section}.' if self.section else ''
+            raise ConfigError(
+                f'{where}train_dataloader.batch_size: found {loader["batch_size"]} on '
+                f'{_world_size()} processes, and {tiles} tiles to train on; the last incomplete '
+                f'batch is dropped, so there would be no step. Set it to at most '
+                f'{tiles // _world_size()}.'
+            )
+        if not continued and not settings.get('load_from'):
+            for source in pretrained_sources(settings['model']):
+                locate(source)
 
     def run(self, context: Context) -> Outcome:
         """Train, or go on training, and keep the chosen parameters as ``checkpoint.pth``."""
@@ -113,6 +138,20 @@ class TrainStage(Stage):
             {'meta': content['meta'], 'state_dict': content['state_dict']},
             folder / 'checkpoint.pth',
         )
+
+
+def pretrained_sources(model: Any) -> list[str]:
+    """The weight files that a model's config asks for, in order, each once."""
+    found = []
+    if isinstance(model, dict):
+        if model.get('type') == 'Pretrained' and isinstance(model.get('checkpoint'), str):
+            found.append(model['checkpoint'])
+        for value in model.values():
+            found += pretrained_sources(value)
+    elif isinstance(model, list | tuple):
+        for value in model:
+            found += pretrained_sources(value)
+    return list(dict.fromkeys(found))
 
 
 def _latest(folder: Path) -> Path | None:
