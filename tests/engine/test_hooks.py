@@ -235,8 +235,14 @@ def test_history__a_metric_that_is_not_finite_is_still_one_line_of_json(tmp_path
 
 
 def draws(runner) -> tuple:
-    EpochSeedHook().before_train_epoch(runner)
-    return random.random(), float(np.random.rand()), float(torch.rand(()))
+    hook = EpochSeedHook()
+    hook.before_train_epoch(runner)
+    torch.rand(3)  # a loader that starts may draw a number
+    hook.before_train_iter(runner, 0)
+    numbers = random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
+    hook.before_train_iter(runner, 1)
+    assert torch.rand(()) != numbers[2]  # seeded once an epoch only
+    return numbers
 
 
 def test_seed__is_a_function_of_seed_and_epoch(tmp_path):
@@ -244,7 +250,6 @@ def test_seed__is_a_function_of_seed_and_epoch(tmp_path):
     runner.train_dataloader.dataset = SimpleNamespace(set_epoch=lambda epoch: told.append(epoch))
     told: list[int] = []
     first = draws(runner)
-    random.random(), np.random.rand(), torch.rand(5)
     assert draws(runner) == first
     runner.train_loop._epoch = 1
     second = draws(runner)
