@@ -42,7 +42,5 @@ def cure_torchvision() -> bool:
 
     _library = torch.library.Library('torchvision', 'DEF')
     _library.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-    _library.define(
-        'qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor'
-    )
+    _library.define('qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
     return True

@@ -32,6 +32,7 @@ VISBACKENDS = Registry(
     'visualizer backend', parent=MMENGINE_VISBACKENDS, scope='arml', locations=['arml.engine']
 )
 
+
 class OwnRegistry(Registry):
     """A registry that OpenMMLab has no root for; what it builds is looked for in arml alone."""
 

@@ -14,7 +14,9 @@ def start() -> None:
     """
     chatter = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(chatter):
-        warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+        warnings.filterwarnings(
+            'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
+        )
         from mmseg.utils import register_all_modules
 
         import arml.datasets
@@ -24,7 +26,9 @@ def start() -> None:
         import arml.pseudo  # noqa: F401
 
         register_all_modules(init_default_scope=True)
-    rest = [line for line in chatter.getvalue().splitlines() if 'Could not import OneDL' not in line]
+    rest = [
+        line for line in chatter.getvalue().splitlines() if 'Could not import OneDL' not in line
+    ]
     if rest:
         print('\n'.join(rest))
     # The heads' own loss is never used: the segmentors bring theirs.

@@ -73,7 +73,11 @@ def _check(config: dict, path: str, value: Any) -> None:
             f'({", ".join(map(str, node))}), not a single one. Override one of them, or give None '
             'or a dict.'
         )
-    if isinstance(node, dict) and isinstance(value, dict) and not value.keys() & {'type', '_delete_'}:
+    if (
+        isinstance(node, dict)
+        and isinstance(value, dict)
+        and not value.keys() & {'type', '_delete_'}
+    ):
         for key, part in value.items():
             _check(config, f'{path}.{key}', part)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from arml.atomic import write_json, write_text
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.messages import say
-from arml.pipeline.stage import Stage
+from arml.pipeline.stage import ROW, Stage
 from arml.pipeline.stages import MaskStage, TestStage
 from arml.pipeline.store import Product
 from arml.progress import duration
@@ -51,7 +51,7 @@ def finish(
         'dataset': info.get('dataset_name'),
         'classes': list(info['classes']),
         'palette': [list(color) for color in info['palette']],
-        'rows': [row for item in plan for row in products[item.stage.name].record['rows']],
+        'rows': [row for item in plan for row in _rows(item.stage, products[item.stage.name])],
         'histories': {
             name: f'{name}/{product.record["items"]["history"]}'
             for name, product in products.items()
@@ -79,6 +79,15 @@ def finish(
     write_json(folder / 'result.json', result)
     _say_where(folder, result, pictures)
     return result
+
+
+def _rows(stage: Stage, product: Product) -> list[dict[str, Any]]:
+    """A product's lines under the name this run's pipeline gives them; without a name, none."""
+    return [
+        {**row, 'name': row['name'].replace(ROW, stage.row or '')}
+        for row in product.record['rows']
+        if stage.row or ROW not in row['name']
+    ]
 
 
 def _test_dataset(config: Config, plan: list) -> dict[str, Any]:

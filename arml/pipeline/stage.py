@@ -12,6 +12,9 @@ from arml.errors import ConfigError
 from arml.pipeline.keys import digest
 from arml.pipeline.store import Product
 
+#: Stands in a product for the name that the pipeline of a run gives its row.
+ROW = '{row}'
+
 
 @dataclass
 class Context:
@@ -38,7 +41,8 @@ class Outcome:
 
     Attributes:
         items: Names and paths, relative to the stage's folder, of what it made.
-        rows: Lines for the result table: ``{'name', 'split', 'metrics'}``.
+        rows: Lines for the result table: ``{'name', 'split', 'metrics'}``; a name holds ``ROW`` where
+            the run's own name of the row goes, which is not part of the product.
         notes: Plain values worth keeping in the product's record.
     """
 

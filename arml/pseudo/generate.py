@@ -196,7 +196,9 @@ def _score(dataset, out: Path, names: list[str], stems: list[str]) -> dict[str, 
 def _rgb(path: Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise DataError(f'{path}: cannot be read as an image. Run tools/check_dataset.py on its folder.')
+        raise DataError(
+            f'{path}: cannot be read as an image. Run tools/check_dataset.py on its folder.'
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -72,6 +72,28 @@ def aggregate(results: Sequence[Mapping[str, Any]]) -> list[SeedRow]:
     ]
 
 
+def collect(results: Sequence[Mapping[str, Any]]) -> list[SeedRow]:
+    """Rows over seeds of several experiments, which are told apart by the name of their config.
+
+    A row that two experiments share (the floors, the CAM of one classifier) stands once, where it
+    comes first.
+
+    Args:
+        results: Contents of ``result.json`` in any order; at least two of each experiment.
+
+    Raises:
+        DataError: As :func:`aggregate`, of each experiment.
+    """
+    experiments: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        experiments.setdefault(result.get('name', ''), []).append(result)
+    rows: dict[tuple[str, str | None], SeedRow] = {}
+    for runs in experiments.values():
+        for row in aggregate(runs):
+            rows.setdefault((row.name, row.split), row)
+    return list(rows.values())
+
+
 def _row(rows: Sequence[Mapping[str, Any]]) -> SeedRow:
     mean, std = {}, {}
     for score in rows[0]['metrics']:

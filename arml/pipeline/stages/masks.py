@@ -11,7 +11,7 @@ from arml.atomic import write_json
 from arml.config.sections import section_of
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.examples import copy_example, evenly
-from arml.pipeline.stage import Context, Outcome, Stage
+from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pseudo.generate import generate
 from arml.registry import DATASETS, STAGES
 
@@ -57,13 +57,14 @@ class MaskStage(Stage):
             rank=rank,
             world=world,
         )
-        rows = []
-        if self.row:
-            rows = [
-                {'name': self.row if len(made.scores) == 1 else f'{self.row} ({name})',
-                 'split': 'train', 'metrics': metrics}
-                for name, metrics in made.scores.items()
-            ]  # fmt: skip
+        rows = [
+            {
+                'name': ROW if len(made.scores) == 1 else f'{ROW} ({name})',
+                'split': 'train',
+                'metrics': metrics,
+            }
+            for name, metrics in made.scores.items()
+        ]
         if rank == 0:
             self._keep_examples(context.folder, made.names)
         return Outcome(

@@ -7,7 +7,7 @@ from mmengine.dist import is_main_process
 
 from arml.atomic import write_json
 from arml.pipeline.data import loader_fingerprints, metainfo_of
-from arml.pipeline.stage import Context, Outcome, Stage
+from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pipeline.testing import build_runner, keep_examples, runner_settings
 from arml.registry import STAGES
 
@@ -50,7 +50,7 @@ class TestStage(Stage):
         if is_main_process():
             write_json(context.folder / 'metrics.json', metrics)
         keep_examples(runner, info, self.examples, context.folder / 'examples')
-        rows = [{'name': self.row, 'split': 'test', 'metrics': metrics}] if self.row else []
+        rows = [{'name': ROW, 'split': 'test', 'metrics': metrics}]
         return Outcome(
             items={'metrics': 'metrics.json', 'examples': 'examples'},
             rows=rows,

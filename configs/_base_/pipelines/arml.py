@@ -21,5 +21,5 @@ pipeline = [
         name='test',
         type='arml.TestStage',
         inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='segmentor'),
+        row='ARML'),
 ]

@@ -22,5 +22,5 @@ pipeline = [
         name='test',
         type='arml.TestStage',
         inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='segmentor'),
+        row='ARML'),
 ]
