@@ -74,14 +74,14 @@ def test_run__leaves_everything_behind(tiny_run):
         != result['data']['classifier']['val_dataloader']
     )
     rows = {row['name']: row for row in result['rows']}
-    assert [rows[n]['split'] for n in ('pseudo masks', 'raw CAM', 'segmentor')] == [
+    assert [rows[n]['split'] for n in ('pseudo masks', 'raw CAM', 'ARML')] == [
         'train',
         'test',
         'test',
     ]
     assert {'floor: constant answer', 'floor: colour of single pixels'} <= rows.keys()
     for name in ('mIoU', 'mDice', 'ACC', 'B.mIoU', *(f'IoU.{c}' for c in result['classes'])):
-        assert 0 <= rows['segmentor']['metrics'][name] <= 100
+        assert 0 <= rows['ARML']['metrics'][name] <= 100
     table = (work / 'table.md').read_text()
     assert all(name in table for name in rows)
     environment = json.loads((work / 'environment.json').read_text())

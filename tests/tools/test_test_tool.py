@@ -1,0 +1,86 @@
+"""tools/test.py: the same numbers as the pipeline's test, and clear refusals."""
+
+import json
+import os
+
+import pytest
+import torch
+from tiny_run import CONFIG, TinyRun, shared_run
+
+from arml.cli import run_tool
+from arml.pseudo.io import read_mask
+from tools import test as tool_test
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory) -> TinyRun:
+    return shared_run(tmp_path_factory)
+
+
+@pytest.fixture
+def tool(tiny_run, tmp_path, capsys):
+    def run(checkpoint, *arguments):
+        call = [str(CONFIG), str(checkpoint), '--work-dir', str(tmp_path / 'work'), *arguments]
+        call += ['--cfg-options', f'data_root={tiny_run.data}']
+        status = run_tool(lambda: tool_test.main(call))
+        printed = capsys.readouterr()
+        assert 'Traceback' not in printed.err
+        return status, printed.err, printed.out
+
+    return run
+
+
+@pytest.mark.parametrize(('stage', 'row'), [('segmentor', 'segmentor'), ('classifier', 'raw CAM')])
+def test_tool__same_numbers_as_in_the_pipeline(tool, tiny_run, tmp_path, stage, row):
+    out, shown = tmp_path / 'test.json', tmp_path / 'masks'
+    status, _, table = tool(tiny_run.checkpoint(stage), '--out', str(out), '--show-dir', str(shown))
+    assert status == 0
+    assert stage in table
+    expected = next(r for r in tiny_run.result['rows'] if r['name'] == row)['metrics']
+    assert json.loads(out.read_text())['rows'][0]['metrics'] == expected
+    masks = sorted(shown.glob('*.png'))
+    assert [mask.name for mask in masks] == sorted(
+        file.name for file in (tiny_run.data / 'test' / 'img').iterdir()
+    )
+    assert read_mask(masks[0]).shape == (32, 32)
+
+
+class Payload:
+    def __init__(self, marker) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.marker}',)
+
+
+def test_tool__bad_checkpoints(tool, tiny_run, tmp_path):
+    file, marker = tmp_path / 'x.pth', tmp_path / 'executed'
+    status, error, _ = tool(file)
+    assert (status, 'x.pth: no such file' in error) == (2, True)
+    torch.save({'state_dict': {}, 'x': Payload(marker)}, file)
+    status, error, _ = tool(file)
+    assert (status, 'x.pth: refused' in error) == (2, True)
+    assert not marker.exists()
+    file.write_bytes(tiny_run.checkpoint().read_bytes()[:5000])
+    status, error, _ = tool(file)
+    assert (status, 'it is cut off' in error) == (2, True)
+
+
+@pytest.mark.parametrize('content', [
+    {'state_dict': {'w': torch.ones(1)}},
+    {'meta': None, 'state_dict': {}},
+    {'meta': {'arml': None}, 'a': 1},
+    {'meta': 'text'},
+])  # fmt: skip
+def test_tool__another_architecture(tool, tmp_path, content):
+    torch.save(content, tmp_path / 'x.pth')
+    status, error, _ = tool(tmp_path / 'x.pth')
+    assert status == 2
+    assert 'x.pth is of another architecture' in error
+
+
+def test_tool__section_that_the_config_has_not(tool, tmp_path):
+    torch.save({'meta': {'arml': {'section': 'teacher'}}, 'state_dict': {}}, tmp_path / 'x.pth')
+    status, error, _ = tool(tmp_path / 'x.pth')
+    assert status == 2
+    assert "no section 'teacher'" in error
