@@ -57,7 +57,7 @@ class StageRunner(Runner):
         """
         device = get_device() if map_location == 'default' else map_location
         content = self.load_checkpoint(filename, map_location=device)
-        meta = content.get('meta', {})
+        meta = content.get('meta') or {}
         needed = ('optimizer', 'param_schedulers', 'scalars')
         absent = [key for key in needed if key not in content]
         if absent or 'epoch' not in meta:

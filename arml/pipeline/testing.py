@@ -102,7 +102,7 @@ def evaluate_checkpoint(
         A result as ``arml.report`` reads it, with one row.
     """
     distributed.init(launcher)
-    card = checkpoints.load(checkpoint).get('meta', {}).get('arml', {})
+    card = _card(checkpoints.load(checkpoint))
     section = card.get('section')
     settings = runner_settings(config, section)
     info = metainfo_of(settings['test_dataloader']['dataset'])
@@ -119,6 +119,13 @@ def evaluate_checkpoint(
         'palette': [list(color) for color in info['palette']],
         'rows': [{'name': name, 'split': 'test', 'metrics': metrics}],
     }
+
+
+def _card(content: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says about itself; empty if it was not made here."""
+    meta = content.get('meta')
+    card = meta.get('arml') if isinstance(meta, dict) else None
+    return card if isinstance(card, dict) else {}
 
 
 def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder: Path) -> None:

@@ -20,6 +20,8 @@ from arml.errors import ArmlError, ConfigError
 class Runner:
     """What the hooks see of a Runner."""
 
+    _resume = False
+
     def __init__(self, folder, max_epochs=6, val_interval=1, val_begin=1, validates=True) -> None:
         self.work_dir = str(folder)
         self.logger = logging.getLogger('test_hooks')
@@ -156,11 +158,21 @@ def test_checkpoint_hook__takes_over_the_best_on_resume(tmp_path):
     train(StageCheckpointHook(save_best='mIoU'), Runner(tmp_path), [10.0, 30.0])
     hook = StageCheckpointHook(save_best='mIoU')
     runner = Runner(tmp_path)
+    runner._resume = True
     hook.after_load_checkpoint(runner, checkpoints.load(tmp_path / 'epoch_2.pth'))
     runner.train_loop._epoch = 2
     train(hook, runner, [20.0])
     assert hook.best_epoch == 2
     assert (tmp_path / 'best_epoch_2.pth').is_file()
+
+
+def test_checkpoint_hook__load_from_does_not_take_over_the_best_of_another_training(tmp_path):
+    train(StageCheckpointHook(save_best='mIoU'), Runner(tmp_path), [10.0, 90.0])
+    hook, runner = StageCheckpointHook(save_best='mIoU'), Runner(tmp_path)
+    hook.after_load_checkpoint(runner, checkpoints.load(tmp_path / 'epoch_2.pth'))
+    train(hook, runner, [20.0])
+    assert (hook.best_epoch, hook.best_score) == (1, 20.0)
+    assert (tmp_path / 'best_epoch_1.pth').is_file()
 
 
 def test_checkpoint_hook__metric_that_is_not_reported(tmp_path):

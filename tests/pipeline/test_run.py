@@ -271,3 +271,16 @@ def test_run__a_stage_that_fails_leaves_no_product(fake_tissue, tmp_path, monkey
         item.stage.name: item.state for item in make_plan(build_stages(config), Store(config.store))
     }
     assert states['classifier'] == 'started'
+
+
+def test_run__training_from_a_better_checkpoint_chooses_among_its_own_epochs(tiny_run, tmp_path):
+    content = checkpoints.load(tiny_run.checkpoint())
+    content['meta']['best'] = {'score': 101.0, 'epoch': 3, 'metric': 'mIoU'}
+    checkpoints.save(content, tmp_path / 'start.pth')
+    store = shutil.copytree(tiny_run.store, tmp_path / 'store')
+    config = load(
+        tiny_run.data, store, load_from=str(tmp_path / 'start.pth'), train_cfg__max_epochs=1
+    )
+    run_pipeline(config, tmp_path / 'work')
+    meta = checkpoints.load(tmp_path / 'work' / 'segmentor' / 'checkpoint.pth')['meta']
+    assert meta['best']['epoch'] == 1

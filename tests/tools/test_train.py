@@ -125,8 +125,9 @@ def test_train__corrupt_validation_mask(tool, fake_tissue):
 
 
 def test_train__fewer_tiles_than_a_batch(tool, fake_tissue):
-    for file in sorted((fake_tissue / 'train').iterdir())[2:]:
-        file.unlink()
+    for folder in ('train', 'train_mask'):
+        for file in sorted((fake_tissue / folder).iterdir())[2:]:
+            file.unlink()
     status, error = tool(fake_tissue)
     assert status == 2
     assert 'batch_size' in error

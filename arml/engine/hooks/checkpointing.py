@@ -59,8 +59,11 @@ class StageCheckpointHook(Hook):
         self.best_epoch: int | None = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take over which checkpoint was best so far."""
-        best = checkpoint.get('meta', {}).get('best')
+        """Take over which checkpoint was best so far; ``load_from`` begins another training."""
+        if not runner._resume:
+            return
+        meta = checkpoint.get('meta')
+        best = meta.get('best') if isinstance(meta, dict) else None
         if best:
             self.best_score, self.best_epoch = best['score'], best['epoch']
 
