@@ -35,3 +35,31 @@ def test_run_tool__program_faults_stay_visible():
 
     with pytest.raises(RuntimeError, match='fault'):
         run_tool(main)
+
+
+def test_run_tool__error_of_a_loading_process_is_shown_without_its_traceback(capsys):
+    from torch.utils.data import DataLoader
+
+    class Broken:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int):
+            raise DataError('train/x.png: cannot be read.\nSecond line: yes')
+
+    assert run_tool(lambda: list(DataLoader(Broken(), num_workers=1))) == 2
+    assert capsys.readouterr().err == 'error: train/x.png: cannot be read.\nSecond line: yes\n'
+
+
+def test_run_tool__full_disk_outside_our_own_writers(capsys):
+    def main() -> int:
+        raise OSError(28, 'No space left on device', 'logs/run.log')
+
+    assert run_tool(main) == 2
+    assert 'error: cannot write logs/run.log: the disk is full' in capsys.readouterr().err
+
+    def denied() -> int:
+        raise OSError(13, 'Permission denied', 'x')
+
+    with pytest.raises(PermissionError):
+        run_tool(denied)
