@@ -77,7 +77,7 @@ def test_train__finished_run_of_the_work_dir_s_own_config(tiny_run, tmp_path, ca
     assert run_tool(lambda: train.main(call)) == 0
     printed = capsys.readouterr()
     assert printed.err.count('finished before, taken from') == 6
-    assert 'segmentor' in printed.out
+    assert 'raw CAM' in printed.out
 
 
 def test_train__unknown_config(tool, tiny_run):
