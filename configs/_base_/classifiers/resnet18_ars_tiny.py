@@ -26,5 +26,5 @@ classifier = dict(
         dict(type='CosineAnnealingLR', eta_min=0.0, begin=0, by_epoch=True,
              convert_to_iter_based=True)
     ],
-    train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=80, val_interval=20),
+    train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=10),
     default_hooks=dict(checkpoint=dict(save_best=None)))

@@ -5,4 +5,4 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0.0, begin=0, by_epoch=True, convert_to_iter_based=True)
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=2)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=16, val_interval=2)
