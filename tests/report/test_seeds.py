@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from arml.errors import DataError
-from arml.report.seeds import aggregate, seeds_table
+from arml.report.seeds import aggregate, collect, seeds_table
 
 
 def result(seed: int, value: float, **changed) -> dict:
@@ -58,3 +58,25 @@ def test_aggregate__raises():
         aggregate([result(0, 1.0), result(1, 2.0, rows=[{'name': 'raw CAM', 'metrics': {}}])])
     with pytest.raises(DataError, match='result 1: field "rows"'):
         aggregate([result(0, 1.0), result(1, 2.0, rows=[])])
+
+
+def test_collect__experiments_by_config_and_shared_rows_once():
+    shared = {'name': 'floor', 'split': 'test', 'metrics': {'mIoU': 8.0}}
+    runs = []
+    for seed in (0, 1):
+        first = result(seed, 40.0 + seed, name='arml')
+        first['rows'] = [shared, *first['rows']]
+        second = result(seed, 30.0, name='cross_entropy')
+        second['rows'] = [shared, {**second['rows'][0], 'name': 'cross entropy'}]
+        runs += [second, first]
+    rows = collect(runs)
+    assert [(row.name, row.n, row.mean['mIoU']) for row in rows] == [
+        ('floor', 2, 8.0),
+        ('cross entropy', 2, 30.0),
+        ('segmentor', 2, 40.5),
+    ]
+
+
+def test_collect__one_seed_of_an_experiment_is_refused():
+    with pytest.raises(DataError, match='at least two'):
+        collect([result(0, 1.0, name='a'), result(1, 1.0, name='a'), result(0, 1.0, name='b')])
