@@ -56,6 +56,7 @@ def build_runner(
         load_from=str(checkpoint),
     )
     name_apart(settings)
+    distributed.wrap_for_machine(settings)
     return StageRunner.from_cfg(Config(settings))
 
 

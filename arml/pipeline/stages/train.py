@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from arml.config.sections import name_apart, runner_config, section_of
-from arml.engine import StageRunner
+from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
 from arml.models.weights import locate
@@ -123,8 +123,7 @@ class TrainStage(Stage):
             load_from=str(latest) if latest else settings.get('load_from'),
         )
         name_apart(settings)
-        if _world_size() > 1 and not torch.cuda.is_available():
-            settings['model_wrapper_cfg'] = {'type': 'MMDistributedDataParallel'}
+        distributed.wrap_for_machine(settings)
         return Config(settings)
 
     @staticmethod
