@@ -17,6 +17,7 @@ from arml.engine import checkpoint as checkpoints
 from arml.errors import CheckpointError, ConfigError, DataError
 from arml.inference.config_text import model_settings
 from arml.inference.windows import hann_weights, pad_to, resize, window_starts
+from arml.models.normalisation import EPSILON, NORMALISATIONS, normalise
 from arml.registry import MODELS
 
 
@@ -28,13 +29,15 @@ class TissuePredictor:
     already), then by the factor with which tiles entered the network. A small image is mirrored
     at its edges up to one window; a large one is cut into overlapping windows of the network's
     input size, whose probabilities are blended with Hann weights. The result is resized to the
-    image. Memory grows with the image and with ``batch_size``, not with the number of windows.
+    image. A window is normalised as a tile is: with ``normalise='tile'`` each by its own mean and
+    standard deviation, not by those of the whole image. Memory grows with the image and with
+    ``batch_size``, not with the number of windows.
 
     Args:
         model: Segmentor with ``predict_probabilities(inputs) -> (N, K, h, w)``.
         card: What its checkpoint says about it: ``classes``, ``palette``, ``input_size`` (H, W)
-            and optionally ``tile_size``, ``mpp``, ``mean``, ``std``, ``bgr_to_rgb``,
-            ``background_color``.
+            and optionally ``tile_size``, ``mpp``, ``normalise``, ``epsilon``, ``mean``,
+            ``std``, ``bgr_to_rgb``, ``background_color``.
         device: Where it runs; ``None``: a GPU where there is one.
         overlap: Least share of a window that the next one covers again, in [0, 1).
         batch_size: Windows at once.
@@ -46,7 +49,8 @@ class TissuePredictor:
         input_size: Pixels (H, W) of a window.
 
     Raises:
-        CheckpointError: If the model does not segment or the card lacks a field.
+        CheckpointError: If the model does not segment, the card lacks a field, or it names an
+            unknown normalisation.
         ConfigError: If ``overlap`` or ``batch_size`` is out of range.
     """
 
@@ -69,6 +73,12 @@ class TissuePredictor:
                     f'the checkpoint says nothing about "{field}" (meta.arml.{field}), which '
                     'prediction needs; use a checkpoint written by tools/train.py'
                 )
+        self.normalise = card.get('normalise', 'dataset')
+        if self.normalise not in NORMALISATIONS:
+            raise CheckpointError(
+                f'the checkpoint says "normalise": {self.normalise!r} (meta.arml.normalise), '
+                f'expected one of {", ".join(NORMALISATIONS)}; it was written by another version'
+            )
         if not 0 <= overlap < 1:
             raise ConfigError(f'overlap: found {overlap}, expected a number in [0, 1)')
         if batch_size < 1:
@@ -215,10 +225,10 @@ class TissuePredictor:
         inputs = torch.from_numpy(tiles).to(self.device).permute(0, 3, 1, 2).float()
         if not self.card.get('bgr_to_rgb'):
             inputs = inputs.flip(1)  # trained on images as they are read: BGR
-        if self.card.get('mean'):
-            mean, std = (
-                torch.tensor(self.card[key], device=self.device).view(1, -1, 1, 1)
-                for key in ('mean', 'std')
-            )
-            inputs = (inputs - mean) / std
-        return inputs
+        return normalise(
+            inputs,
+            self.normalise,
+            self.card.get('mean'),
+            self.card.get('std'),
+            self.card.get('epsilon', EPSILON),
+        )

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import torch
 from mmseg.models import SegDataPreProcessor
 
 from arml.errors import ConfigError
+from arml.models.normalisation import EPSILON, NORMALISATIONS, normalise
 from arml.registry import MODELS
-
-NORMALISATIONS = ('dataset', 'tile')
 
 
 @MODELS.register_module()
@@ -27,10 +25,11 @@ class TissueDataPreProcessor(SegDataPreProcessor):
             for ``'dataset'`` and refused for ``'tile'``.
 
     Raises:
-        ConfigError: If ``normalise`` is unknown, or ``mean`` and ``std`` do not fit to it.
+        ConfigError: If ``normalise`` is unknown, ``mean`` and ``std`` do not fit to it, or
+            ``epsilon`` is not above 0.
     """
 
-    def __init__(self, normalise: str = 'dataset', epsilon: float = 1.0, **kwargs: Any) -> None:
+    def __init__(self, normalise: str = 'dataset', epsilon: float = EPSILON, **kwargs: Any) -> None:
         if normalise not in NORMALISATIONS:
             raise ConfigError(
                 f'data_preprocessor.normalise: found {normalise!r}, expected one of '
@@ -40,6 +39,10 @@ class TissueDataPreProcessor(SegDataPreProcessor):
             raise ConfigError(
                 f'data_preprocessor.mean: found {kwargs.get("mean")} with normalise={normalise!r}; '
                 "expected values with 'dataset' and None with 'tile'."
+            )
+        if not epsilon > 0:
+            raise ConfigError(
+                f'data_preprocessor.epsilon: found {epsilon!r}, expected a number above 0.'
             )
         if kwargs.get('size') is None:
             kwargs.setdefault('size_divisor', 1)  # mmseg wants one of the two in training
@@ -51,7 +54,5 @@ class TissueDataPreProcessor(SegDataPreProcessor):
         """Stack, convert to RGB and normalise."""
         data = super().forward(data, training)
         if self.normalise == 'tile':
-            inputs = data['inputs']
-            spread, mean = torch.std_mean(inputs, dim=(2, 3), keepdim=True, correction=0)
-            data['inputs'] = (inputs - mean) / spread.clamp_min(self.epsilon)
+            data['inputs'] = normalise(data['inputs'], 'tile', epsilon=self.epsilon)
         return data

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from arml.models.normalisation import EPSILON
+
 
 def model_card(model: dict[str, Any], metainfo: dict[str, Any], section: dict[str, Any]) -> dict:
     """Classes, palette, background, normalisation, input size and microns per pixel of a model.
@@ -26,6 +28,7 @@ def model_card(model: dict[str, Any], metainfo: dict[str, Any], section: dict[st
         'input_size': list(section.get('input_size') or ()) or None,
         'tile_size': list(section.get('tile_size') or ()) or None,
         'normalise': preprocessor.get('normalise', 'dataset'),
+        'epsilon': float(preprocessor.get('epsilon', EPSILON)),
         'mean': list(preprocessor.get('mean') or ()) or None,
         'std': list(preprocessor.get('std') or ()) or None,
         'bgr_to_rgb': bool(preprocessor.get('bgr_to_rgb', False)),

@@ -122,6 +122,20 @@ def test_predictor__channel_order_and_normalisation_are_those_of_training():
     assert torch.equal(model.last[0], bgr.float())
 
 
+def test_predictor__normalises_each_window_by_its_own_statistics():
+    model = PixelModel()
+    image = noise(16, 32)
+    image[:, 16:] //= 4
+    changed = {'normalise': 'tile', 'epsilon': 2.0, 'mean': None, 'std': None}
+    predictor(model, overlap=0, **changed)(image)
+    for window, seen in zip((image[:, :16], image[:, 16:]), model.last.numpy(), strict=True):
+        plane = window.astype(np.float64).transpose(2, 0, 1)
+        by_hand = [(x - x.mean()) / max(x.std(), 2.0) for x in plane]
+        assert np.allclose(seen, by_hand, atol=1e-5)
+    predictor(model, **changed)(np.full((16, 16, 3), 255, np.uint8))
+    assert not model.last.any()
+
+
 def test_predictor__rescales_where_both_scales_are_known():
     model = PixelModel()
     predict = predictor(model)
@@ -153,6 +167,8 @@ def test_predictor__raises():
         predictor(nn.Linear(1, 1), stage='classifier')
     with pytest.raises(CheckpointError, match='says nothing about "input_size"'):
         predictor(input_size=None)
+    with pytest.raises(CheckpointError, match='expected one of dataset, tile'):
+        predictor(normalise='image')
     with pytest.raises(ConfigError, match='overlap: found 1'):
         predictor(overlap=1)
     with pytest.raises(ConfigError, match='batch_size: found 0'):
