@@ -12,7 +12,7 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 log_level = 'INFO'
-log_processor = dict(by_epoch=True, window_size=20)
+log_processor = dict(type='arml.BriefLogProcessor', by_epoch=True, window_size=20)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 
