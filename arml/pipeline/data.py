@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from arml.config.load import datasets_in
 from arml.datasets import TissueDataset
 from arml.datasets.checker import check, format_faults
 from arml.datasets.fingerprint import fingerprint
@@ -34,26 +35,39 @@ def metainfo_of(settings: dict[str, Any]) -> dict[str, Any]:
     return dict(DATASETS.build(settings).metainfo)
 
 
-def data_files(settings: dict[str, Any]) -> list[Path]:
-    """The tiles of a data set, without its masks."""
-    return DATASETS.build({**copy.deepcopy(settings), 'masks': None, 'pipeline': []}).files()
+def without_places(settings: Any) -> Any:
+    """``settings`` whose data sets do not say in which folder their masks lie; in place.
+
+    The content of a folder of masks is in the fingerprint, its place is nobody's concern.
+    """
+    for dataset in datasets_in(settings):
+        if dataset.get('masks') not in (None, 'dense'):
+            dataset['masks'] = 'folder'
+    return settings
 
 
 def data_fingerprint(settings: dict[str, Any], cache: Path | None) -> str:
-    """Fingerprint of the files of a data set; pseudo masks are not counted, their key is.
+    """Fingerprint of the files of a data set: tiles, and the masks that it names.
 
     Args:
-        settings: Settings of the data set.
+        settings: Settings of the data set. Masks that a stage before makes are to be left out
+            (None): their key counts.
         cache: Folder that remembers hashes of unchanged files, or None.
     """
     settings = copy.deepcopy(settings)
-    if settings.get('masks') != 'dense':
-        settings['masks'] = None
-    settings.update(pipeline=[], serialize_data=False)  # only its list of files is wanted
+    # Only its list of files is wanted, of the whole split; ``indices`` are a setting.
+    settings.update(pipeline=[], serialize_data=False, indices=None)
     dataset = DATASETS.build(settings)
-    root = Path(dataset.data_root).absolute()
-    file = cache and cache / f'{digest(str(root))}.json'
-    return fingerprint(dataset.files(), root, file)
+    tiles = _fingerprint(dataset.files(), Path(dataset.data_root), cache)
+    if settings.get('masks') in (None, 'dense'):
+        return tiles
+    masks = [Path(dataset.get_data_info(i)['seg_map_path']) for i in range(len(dataset))]
+    return f'{tiles}+{_fingerprint(masks, Path(settings["masks"]), cache)}'
+
+
+def _fingerprint(files: list[Path], root: Path, cache: Path | None) -> str:
+    root = root.absolute()
+    return fingerprint(files, root, cache and cache / f'{digest(str(root))}.json')
 
 
 def loader_fingerprints(settings: dict[str, Any], names: Iterable[str], cache: Path | None) -> dict:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arml.datasets.fingerprint import file_sha256
+from arml.models.weights import FROM_SCRATCH, weights_error
 
 #: Settings that say where or how fast, not what: paths, workers, logging.
 INDIFFERENT = frozenset({
@@ -16,6 +17,8 @@ INDIFFERENT = frozenset({
 })  # fmt: skip
 #: Settings that name a weight file: ``init_cfg``, a backbone's own option, a start of training.
 WEIGHTS = frozenset({'checkpoint', 'load_from', 'pretrained'})
+#: Stands in settings for a leaf that is set to a product of another stage.
+BOUND = 'bound'
 
 
 def canonical(value: Any) -> Any:
@@ -39,10 +42,25 @@ def canonical(value: Any) -> Any:
 
 
 def content_of(path: str) -> str:
-    """The SHA-256 of a file, so that a moved or replaced weight file is told apart; other names as they are."""
-    file = Path(path)
-    if not file.is_file():
+    """The SHA-256 of a weight file, so that a moved file is the same and a replaced one is not.
+
+    A URL or the name of a model zoo stands for itself.
+
+    Raises:
+        CheckpointError: If a file is not there. Counting it by its name would quietly make another
+            key, and train again what the store holds.
+    """
+    if '://' in path or path == BOUND:
         return path
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise weights_error(
+            path,
+            'no such file. What was trained with it is found by its content, so it is needed even '
+            'where all products are finished',
+            str(file.absolute()),
+            f'{FROM_SCRATCH}; of a timm backbone pretrained=False and checkpoint=None; load_from=None',
+        )
     return f'sha256:{file_sha256(file)}'
 
 

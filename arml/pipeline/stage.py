@@ -9,7 +9,8 @@ from mmengine.config import Config
 
 from arml.config.sections import set_leaf
 from arml.errors import ConfigError
-from arml.pipeline.keys import digest
+from arml.pipeline.data import without_places
+from arml.pipeline.keys import BOUND, digest
 from arml.pipeline.store import Product
 
 #: Stands in a product for the name that the pipeline of a run gives its row.
@@ -65,6 +66,8 @@ class Stage:
 
     #: Raised when the same settings would now give another product.
     version: ClassVar[int] = 1
+    #: Whether the product depends on the seed.
+    seeded: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -130,12 +133,11 @@ class Stage:
             'type': type(self).__name__,
             'version': self.version,
             'settings': self._unbound(),
-            'bind': {leaf: self._source_key(source, keys) for leaf, source in self.bind.items()},
-            'inputs': {
-                role: self._source_key(source, keys) for role, source in self.inputs.items()
-            },
+            # Pairs, not dictionaries: a role may be named as a setting that is read otherwise.
+            'bind': [[k, self._source_key(v, keys)] for k, v in sorted(self.bind.items())],
+            'inputs': [[k, self._source_key(v, keys)] for k, v in sorted(self.inputs.items())],
             'data': self.fingerprints(),
-            'seed': self.config.randomness['seed'],
+            'seed': self.config.randomness['seed'] if self.seeded else None,
         }
 
     def key(self, keys: dict[str, str]) -> str:
@@ -156,9 +158,9 @@ class Stage:
         return products[stage].path(item) if item else products[stage].folder
 
     def _unbound(self) -> dict[str, Any]:
-        settings = copy.deepcopy(self.settings())
+        settings = without_places(copy.deepcopy(self.settings()))
         for leaf in self.bind:
-            set_leaf(settings, leaf, 'bound')
+            set_leaf(settings, leaf, BOUND)
         return settings
 
     @staticmethod

@@ -69,8 +69,12 @@ def without_pretrained(model: Any) -> Any:
             and plain['init_cfg'].get('type') == 'Pretrained'
         ):
             plain['init_cfg'] = None
-        if plain.get('pretrained'):
-            plain['pretrained'] = False if isinstance(plain['pretrained'], bool) else None
+        if isinstance(plain.get('pretrained'), bool):
+            plain['pretrained'] = False
+            if 'checkpoint' in plain:
+                plain['checkpoint'] = None
+        elif plain.get('pretrained'):
+            plain['pretrained'] = None
         return plain
     if isinstance(model, list | tuple):
         return [without_pretrained(item) for item in model]

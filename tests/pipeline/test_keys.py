@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from tiny_run import load
 
+from arml.errors import CheckpointError
 from arml.pipeline.keys import canonical, digest
 from arml.pipeline.run import build_stages, make_plan
 from arml.pipeline.store import Store
@@ -58,7 +59,9 @@ def changed(before: dict, after: dict) -> set[str]:
         {'pseudo_masks__dataloader__batch_size': 1},
         {'env_cfg__mp_cfg__opencv_num_threads': 1},
         {'default_hooks__checkpoint__interval': 2},
-        {'resume': True},
+        {'val_dataloader__batch_size': 1, 'test_dataloader__batch_size': 3,
+         'classifier__val_dataloader__batch_size': 2},
+        {'default_hooks__timer': None},
     ],
     ids=lambda overrides: next(iter(overrides)),
 )  # fmt: skip
@@ -94,7 +97,13 @@ def test_keys__relative_data_root(data, store, usual, monkeypatch):
         ({'classifier__train_cfg__max_epochs': 4},
          {'classifier', 'pseudo_masks', 'segmentor', 'cam_test', 'test'}),
         ({'test_evaluator__protocols': ('A',)}, {'test'}),
-        ({'randomness__seed': 1}, ALL),
+        ({'randomness__seed': 1}, ALL - {'floors'}),
+        ({'default_hooks__param_scheduler': None}, ALL - {'floors'}),
+        ({'default_hooks__checkpoint__rule': 'less'}, ALL - {'floors'}),
+        ({'input_size': (16, 16)}, {'segmentor', 'test'}),
+        ({'classifier__tile_size': (64, 64)}, ALL - {'floors'}),
+        ({'train_dataloader__dataset__indices': 8}, {'segmentor', 'test'}),
+        ({'test_dataloader__dataset__indices': 4}, {'floors', 'test'}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
 )  # fmt: skip
@@ -110,7 +119,7 @@ def test_keys__settings_that_matter(data, store, usual, overrides, expected):
         ('val/mask', {'classifier', 'segmentor', 'floors'}),
         ('test/img', {'floors', 'cam_test', 'test'}),
         ('test/mask', {'floors', 'cam_test', 'test'}),
-        ('train_mask', set()),
+        ('train_mask', {'pseudo_masks', 'segmentor', 'test'}),  # the product holds scores by them
     ],
 )
 def test_keys__one_changed_pixel(data, tmp_path, usual, split, expected):
@@ -148,6 +157,7 @@ def test_keys__a_change_after_the_fingerprint_was_remembered(data, tmp_path):
 
 def test_keys__a_removed_or_renamed_tile(data, tmp_path, usual):
     copy = shutil.copytree(data, tmp_path / 'data')
+    shutil.rmtree(copy / 'train_mask')
     file = sorted((copy / 'train').glob('*.png'))[0]
     file.rename(file.with_name(file.name.replace('FAKE', 'REAL')))
     assert 'classifier' in changed(usual, keys_of(copy, tmp_path / 'a'))
@@ -177,9 +187,61 @@ def test_keys__weight_files_count_by_content(data, store, tmp_path, overrides, f
     assert changed(keys_of(data, store, **overrides(str(one))), keys[2]) == set()
 
 
-def test_keys__a_weight_file_that_is_not_there_counts_by_name(data, store):
-    keys = [keys_of(data, store, load_from=name) for name in ('a.pth', 'b.pth')]
-    assert 'segmentor' in changed(*keys)
+def test_keys__a_weight_file_that_is_gone_makes_no_other_key(data, store):
+    with pytest.raises(CheckpointError, match=r'weights a\.pth: no such file.*found by its content'):
+        keys_of(data, store, load_from='a.pth')
+
+
+def test_keys__a_url_counts_by_name(data, store):
+    urls = ['https://a/x.pth', 'https://a/y.pth']
+    keys = [keys_of(data, store, load_from=url) for url in urls]
+    assert changed(*keys) == {'segmentor', 'test'}
+
+
+def test_keys__weight_file_in_the_home_folder(data, store, tmp_path, monkeypatch):
+    torch.save({'w': torch.zeros(2)}, tmp_path / 'w.pth')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    keys = [keys_of(data, store, load_from=name) for name in (f'{tmp_path}/w.pth', '~/w.pth')]
+    assert changed(*keys) == set()
+
+
+def test_keys__weights_a_test_replaces_are_not_in_its_key(data, tmp_path):
+    def settings(**overrides):
+        config = load(data, tmp_path, **overrides)
+        return {stage.name: stage for stage in build_stages(config)}['test'].settings()
+
+    given = {'model__network__backbone__pretrained': True,
+             'model__network__backbone__checkpoint': 'gone.pth'}  # fmt: skip
+    other = settings(model__network__backbone__checkpoint=None)
+    assert digest(settings(**given)) == digest(other)
+
+
+def masks_of_mine(data, folder):
+    """A folder of masks that no stage made, bound to nothing."""
+    folder.mkdir(parents=True)
+    for file in (data / 'train_mask').glob('*.png'):
+        shutil.copy(file, folder / file.name)
+    return folder
+
+
+def key_with_masks(data, store, folder) -> str:
+    config = load(data, store, train_dataloader__dataset__masks=str(folder))
+    config.pipeline = [dict(name='segmentor', type='arml.TrainStage')]
+    return make_plan(build_stages(config), Store(config.store))[0].key
+
+
+def test_keys__masks_of_a_folder_count_by_content_not_by_place(data, store, tmp_path):
+    one = masks_of_mine(data, tmp_path / 'one')
+    key = key_with_masks(data, store, one)
+    moved = shutil.copytree(one, tmp_path / 'moved')
+    assert key_with_masks(data, store, moved) == key
+    (moved / 'notes.png').write_bytes(b'no mask of a tile')
+    assert key_with_masks(data, store, moved) == key
+    file = sorted(moved.glob('*.png'))[0]
+    time.sleep(0.05)  # the clock of the file system
+    file.write_bytes(file.read_bytes() + b'x')
+    assert key_with_masks(data, store, moved) != key
+    assert key_with_masks(data, store, 'dense') != key
 
 
 def test_keys__two_spellings_agree():

@@ -21,13 +21,18 @@ class FloorStage(Stage):
         **kwargs: As of :class:`~arml.pipeline.stage.Stage`.
     """
 
+    seeded = False  # nothing is drawn
+
     def __init__(self, *args: Any, floors: tuple = ('constant', 'colour'), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.floors = tuple(floors)
 
     def settings(self) -> dict[str, Any]:
-        """Which floors."""
-        return {'floors': self.floors, 'dataset': self.config.test_dataloader['dataset']['type']}
+        """Which floors, of which tiles."""
+        dataset = dict(self.config.test_dataloader['dataset'])
+        for key in ('split', 'masks', 'test_mode', 'pipeline', 'seed'):  # set for each split below
+            dataset.pop(key, None)
+        return {'floors': self.floors, 'dataset': dataset}
 
     def fingerprints(self) -> dict[str, str]:
         """Of all splits."""

@@ -40,10 +40,14 @@ class MaskStage(Stage):
         return settings
 
     def fingerprints(self) -> dict[str, str]:
-        """Of the tiles that get masks."""
-        cache = self.fingerprint_cache
-        dataset = self.config[self.masks_section]['dataloader']['dataset']
-        return {'tiles': data_fingerprint(dataset, cache)}
+        """Of the tiles that get masks, and of the dense masks the product is scored against."""
+        settings = dict(self.config[self.masks_section]['dataloader']['dataset'])
+        found = {'tiles': data_fingerprint(settings, self.fingerprint_cache)}
+        dataset = DATASETS.build({**settings, 'pipeline': [], 'lazy_init': True})
+        if dataset.paths().masks is not None:
+            settings['masks'] = 'dense'
+            found['scores'] = data_fingerprint(settings, self.fingerprint_cache)
+        return found
 
     def run(self, context: Context) -> Outcome:
         """Make the masks; those already there are kept."""

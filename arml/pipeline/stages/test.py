@@ -6,9 +6,15 @@ from typing import Any
 from mmengine.dist import is_main_process
 
 from arml.atomic import write_json
+from arml.config.sections import set_leaf
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
-from arml.pipeline.testing import build_runner, keep_examples, runner_settings
+from arml.pipeline.testing import (
+    build_runner,
+    keep_examples,
+    runner_settings,
+    without_pretrained,
+)
 from arml.registry import STAGES
 
 
@@ -31,11 +37,15 @@ class TestStage(Stage):
         """Model, test data and metric."""
         settings = runner_settings(self.config, self.section)
         kept = {k: settings[k] for k in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')}
+        kept['model'] = without_pretrained(kept['model'])  # the checkpoint's weights take their place
+        kept['test_dataloader'].pop('batch_size', None)
         return {**kept, 'examples': self.examples}
 
     def fingerprints(self) -> dict[str, str]:
         """Of the test split."""
         settings = runner_settings(self.config, self.section)
+        for leaf in self.bind:
+            set_leaf(settings, leaf, None)
         return loader_fingerprints(settings, ('test_dataloader',), self.fingerprint_cache)
 
     def run(self, context: Context) -> Outcome:

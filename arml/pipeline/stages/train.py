@@ -11,12 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
-from arml.config.sections import name_apart, runner_config, section_of
+from arml.config.sections import name_apart, runner_config, section_of, set_leaf
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
 from arml.models.weights import locate
-from arml.pipeline.data import data_files, loader_fingerprints, metainfo_of
+from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
 from arml.registry import STAGES
@@ -26,6 +26,8 @@ DETERMINING = (
     'model', 'train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper',
     'param_scheduler', 'val_evaluator', 'custom_hooks', 'load_from', 'auto_scale_lr',
 )  # fmt: skip
+#: Hooks that look at a training and change nothing in it.
+WATCHING = ('logger', 'timer', 'visualization')
 
 
 @STAGES.register_module()
@@ -33,19 +35,30 @@ class TrainStage(Stage):
     """Train the model of a section; its product is the checkpoint, chosen on validation or the last."""
 
     def settings(self) -> dict[str, Any]:
-        """The section, with the choice of the best checkpoint and the number of processes."""
+        """The section, its hooks but for what only watches, its card, the number of processes."""
         settings = self._runner_settings()
         kept = {key: settings[key] for key in DETERMINING if settings.get(key) is not None}
-        chooser = settings['default_hooks'].get('checkpoint', {})
-        kept['selection'] = {key: chooser.get(key) for key in ('save_best', 'rule')}
+        if 'val_dataloader' in kept:
+            kept['val_dataloader'].pop('batch_size', None)
+        hooks = settings.get('default_hooks') or {}
+        kept['default_hooks'] = {
+            name: {k: v for k, v in hook.items() if k != 'interval'}
+            if name == 'checkpoint' and isinstance(hook, dict)
+            else hook
+            for name, hook in hooks.items()
+            if name not in WATCHING
+        }
+        kept['card'] = self._card()
         kept['processes'] = _world_size()
         return kept
 
     def fingerprints(self) -> dict[str, str]:
         """Of the training and validation splits."""
-        cache = self.fingerprint_cache
+        settings = self._runner_settings()
+        for leaf in self.bind:
+            set_leaf(settings, leaf, None)
         return loader_fingerprints(
-            self._runner_settings(), ('train_dataloader', 'val_dataloader'), cache
+            settings, ('train_dataloader', 'val_dataloader'), self.fingerprint_cache
         )
 
     def check(self, continued: bool) -> None:
@@ -96,6 +109,10 @@ class TrainStage(Stage):
             state.unlink()
         (folder / 'last_checkpoint').unlink(missing_ok=True)
 
+    def _card(self) -> dict[str, Any]:
+        part = section_of(self.config, self.section)
+        return model_card(part['model'], metainfo_of(part['train_dataloader']['dataset']), part)
+
     def _runner_settings(self) -> dict[str, Any]:
         settings = runner_config(self.config, self.section)
         settings.pop('test_dataloader', None)
@@ -106,10 +123,9 @@ class TrainStage(Stage):
     def _config_of(self, settings: dict[str, Any], context: Context) -> Config:
         settings = copy.deepcopy(settings)
         latest = _latest(context.folder) if context.resume else None
-        part = section_of(self.config, self.section)
         settings['default_hooks'].setdefault('checkpoint', {'type': 'arml.StageCheckpointHook'})
         settings['default_hooks']['checkpoint']['meta'] = {
-            **model_card(part['model'], metainfo_of(part['train_dataloader']['dataset']), part),
+            **self._card(),
             'stage': self.name,
             'config': self.config.pretty_text,
             'section': self.section,
