@@ -25,6 +25,8 @@ from arml.pseudo.io import read_mask, write_mask
 from arml.registry import DATASETS, MAPS, MASK_RULES, MODELS
 
 MANIFEST = 'manifest.json'
+#: Settings of a data set that do not change its tiles: where they are, how they are read.
+PLACES = ('data_root', 'masks', 'seed', 'lazy_init', 'serialize_data')
 
 
 @dataclass
@@ -34,8 +36,8 @@ class Made:
     Attributes:
         names: Map names; each is a folder of masks.
         tiles: Number of tiles.
-        scores: Per map name the scores against dense masks, if the split has any. They are
-            measured only; nothing is chosen by them.
+        scores: On rank 0, per map name the scores against dense masks (protocol A), if the split
+            has any. They are measured only; nothing is chosen by them.
     """
 
     names: list[str]
@@ -80,6 +82,7 @@ def generate(
         'model': _plain(model),
         'maps': _plain(settings['maps']),
         'rule': _plain(settings['rule']),
+        'dataset': _plain({k: v for k, v in loader['dataset'].items() if k not in PLACES}),
         'split': dataset.split,
         'presence': 'image-level label' if dataset.split == 'train' else 'classifier',
         'format': 1,
@@ -111,8 +114,8 @@ def generate(
     barrier()
 
     made = Made(names=names, tiles=len(dataset))
-    made.scores = _score(dataset, out, names, stems)
     if rank == 0:
+        made.scores = _score(dataset, out, names, stems)
         write_json(
             out / MANIFEST,
             {**card, 'tiles': len(dataset), 'names': names, 'scores': made.scores},
@@ -181,15 +184,15 @@ def _score(dataset, out: Path, names: list[str], stems: list[str]) -> dict[str, 
     if folder is None:
         return {}
     classes = dataset.metainfo['classes']
-    totals = {name: np.zeros((len(classes),) * 2, dtype=np.int64) for name in names}
+    background = len(classes)
+    totals = {name: np.zeros((background + 1,) * 2, dtype=np.int64) for name in names}
     for stem in stems:
-        truth = read_mask(folder / f'{stem}.png').astype(np.int64)
-        truth[truth >= len(classes)] = 255
+        truth = read_mask(folder / f'{stem}.png')
+        truth[truth >= background] = 255
         for name in names:
-            mask = read_mask(out / name / f'{stem}.png').astype(np.int64)
-            truth_here = np.where(mask >= len(classes), 255, truth)
-            mask = np.where(mask >= len(classes), 0, mask)
-            totals[name] += confusion_matrix(mask, truth_here, len(classes))
+            # Background on tissue is a miss: it stays in the row and in no tissue's column.
+            mask = np.minimum(read_mask(out / name / f'{stem}.png'), background)
+            totals[name] += confusion_matrix(mask, truth, background + 1)
     return {name: protocol_metrics(matrix, classes, 'A') for name, matrix in totals.items()}
 
 

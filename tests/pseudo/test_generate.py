@@ -30,7 +30,8 @@ def make(tiny_run, tmp_path):
         settings = config.pseudo_masks
         settings.dataloader.dataset.split = split
         for key, value in options.items():
-            settings.dataloader[key] = value
+            loads = key in ('batch_size', 'num_workers')
+            (settings.dataloader if loads else settings.dataloader.dataset)[key] = value
         path = checkpoint or tiny_run.checkpoint('classifier')
         made = generate(config.classifier.model, path, settings, tmp_path / out, device='cpu')
         assert made.names == ['final']
@@ -116,6 +117,48 @@ def test_generate__resumes_where_it_stopped(make):
     assert (folder.parent / 'manifest.json').is_file()
 
 
+def test_generate__background_on_tissue_is_a_miss(make, tmp_path, tiny_run):
+    def masks_of(answer):
+        folder = make('test')
+        for file in folder.glob('*.png'):
+            with Image.open(file) as image:
+                mask = answer(read_mask(tiny_run.data / 'test' / 'mask' / file.name))
+                changed = Image.fromarray(mask)
+                changed.putpalette(image.getpalette())
+            changed.save(file)
+        make('test')
+        return json.loads((tmp_path / 'out' / 'manifest.json').read_text())['scores']['final']
+
+    def upper_half_unnamed(truth):
+        truth[:16] = 4
+        return truth
+
+    half = masks_of(upper_half_unnamed)
+    whole = masks_of(lambda truth: truth)
+    assert whole['mIoU'] == whole['ACC'] == 100
+    truths = np.stack(
+        [read_mask(file) for file in sorted((tiny_run.data / 'test' / 'mask').glob('*.png'))]
+    )
+    tissue = truths < 4
+    assert half['ACC'] == pytest.approx(100 * tissue[:, 16:].sum() / tissue.sum())
+    first = [name for name in half if name.startswith('IoU.')][0]
+    expected = 100 * (truths[:, 16:] == 0).sum() / (truths == 0).sum()
+    assert half[first] == pytest.approx(expected)
+
+
+def test_generate__refuses_another_input_pipeline(make):
+    make()
+    pipeline = [
+        {'type': 'arml.LoadTile'},
+        {'type': 'Resize', 'scale': (16, 16)},
+        {'type': 'arml.PackTissueInputs'},
+    ]
+    with pytest.raises(ArmlError, match='masks made with another dataset'):
+        make(pipeline=pipeline)
+    with pytest.raises(ArmlError, match='masks made with another dataset'):
+        make(indices=3)
+
+
 def test_generate__killed_in_the_middle(make, monkeypatch, tmp_path):
     real, count = module.write_mask, []
 
@@ -158,7 +201,7 @@ def test_generate__refuses_masks_of_another_origin(make, tiny_run, tmp_path):
     with pytest.raises(ArmlError, match='masks made with another checkpoint_sha256'):
         make(checkpoint=stranger)
     with pytest.raises(
-        ArmlError, match='masks made with another data_fingerprint, split, presence'
+        ArmlError, match='masks made with another data_fingerprint, dataset, split, presence'
     ):
         make('val')
 
@@ -210,9 +253,9 @@ def test_generate__corrupt_tile_is_named(make, tiny_run, tmp_path, workers):
 def test_generate__two_processes_share_the_tiles(tiny_run, tmp_path):
     config = load(tiny_run.data, tmp_path / 'store')
     model, checkpoint = config.classifier.model, tiny_run.checkpoint('classifier')
-    # The second process alone: nobody makes the other half, so the masks cannot be scored.
-    with pytest.raises(DataError):
-        generate(model, checkpoint, config.pseudo_masks, tmp_path, rank=1, world=2, device='cpu')
+    # The second process alone: nobody makes the other half, and only the first one scores.
+    made = generate(model, checkpoint, config.pseudo_masks, tmp_path, rank=1, world=2, device='cpu')
+    assert made.scores == {}
     stems = sorted(file.stem for file in (tmp_path / 'final').glob('*.png'))
     assert stems == sorted(pixels(tiny_run.work / 'pseudo_masks' / 'final'))[1::2]
     assert not (tmp_path / 'manifest.json').exists()
