@@ -136,7 +136,8 @@ def test_configs__hyper_parameters_of_the_paper(net, data):
     assert config.train_dataloader.drop_last is config.classifier.train_dataloader.drop_last is True
     white = {'threshold': 200, 'min_size': 50} if data == 'luad' else None
     assert config.pseudo_masks.rule.get('white_area') == white
-    assert config.classifier.model.mask_rule.get('white_area') == white
+    # A tissue under white is no miss of protocol A, of raw CAM as little as of the segmentor.
+    assert config.classifier.model.mask_rule.get('white_area') is None
 
 
 @pytest.mark.parametrize('file', FULL, ids=names(FULL))
