@@ -130,7 +130,8 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
     for item in plan:
         if isinstance(item.stage, MaskStage):
             made = products[item.stage.name]
-            names = [name for name in made.record['items'] if name != 'examples']
+            # An item <map>.<extra> holds arrays, no pictures.
+            names = [n for n in made.record['items'] if n != 'examples' and '.' not in n]
             rows = _tile_rows(made, [(f'pseudo mask ({name})', made, name) for name in names], info)
             path = folder / f'{item.stage.name}.png'
             title = f'{of_run}: pseudo masks of training tiles, classes gated by their labels'

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, Subset
 from arml.atomic import write_json
 from arml.datasets.fingerprint import file_sha256, fingerprint
 from arml.engine import checkpoint as checkpoints
-from arml.errors import ArmlError, DataError
+from arml.errors import ArmlError, ConfigError, DataError
 from arml.evaluation.confusion import confusion_matrix, protocol_metrics
 from arml.progress import Progress
-from arml.pseudo.io import read_mask, write_mask
+from arml.pseudo.io import read_mask, write_extra, write_mask
 from arml.registry import DATASETS, MAPS, MASK_RULES, MODELS
 
 MANIFEST = 'manifest.json'
@@ -34,15 +34,23 @@ class Made:
     """What :func:`generate` made.
 
     Attributes:
-        names: Map names; each is a folder of masks.
+        masks: Map names; each is a folder of masks ``<stem>.png``.
+        extras: ``<map>.<extra>`` of what the rule gives beside a mask; each is a folder of arrays
+            ``<stem>.npy``.
         tiles: Number of tiles.
         scores: On rank 0, per map name the scores against dense masks (protocol A), if the split
             has any. They are measured only; nothing is chosen by them.
     """
 
-    names: list[str]
+    masks: list[str]
     tiles: int
+    extras: list[str] = field(default_factory=list)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """All folders that were made."""
+        return [*self.masks, *self.extras]
 
 
 def generate(
@@ -55,6 +63,9 @@ def generate(
     device: str | None = None,
 ) -> Made:
     """Write one palette PNG per tile and map name, and a manifest at the end.
+
+    Where the rule names ``extras``, each is written beside the mask, before it:
+    ``<map>.<extra>/<stem>.npy``.
 
     Classes are gated by the image-level label where the split carries one in its file names
     (training), and by the classifier elsewhere. Masks already in ``out`` are kept if they were
@@ -72,6 +83,7 @@ def generate(
     Raises:
         ArmlError: If ``out`` holds masks made otherwise.
         CheckpointError: If the checkpoint is not this classifier's.
+        ConfigError: If the rule gives other extras than it names.
     """
     loader = copy.deepcopy(dict(settings['dataloader']))
     dataset = DATASETS.build(loader['dataset'])
@@ -93,10 +105,10 @@ def generate(
 
     maps = MAPS.build(copy.deepcopy(settings['maps']))
     rule = MASK_RULES.build(copy.deepcopy(settings['rule']))
-    names = list(maps.names)
+    names, extras = list(maps.names), _extras_of(rule)
     stems = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(len(dataset))]
     mine = range(rank, len(dataset), world)
-    todo = [i for i in mine if not all((out / n / f'{stems[i]}.png').is_file() for n in names)]
+    todo = [i for i in mine if not all(f.is_file() for f in _files(out, stems[i], names, extras))]
     progress = Progress(f'pseudo masks in {out}', len(mine), done=len(mine) - len(todo))
     if todo:
         classifier = _classifier(model, checkpoint, device or get_device())
@@ -108,17 +120,24 @@ def generate(
             collate_fn=pseudo_collate,
         )
         for batch in batches:
-            for stem, name, mask in _masks_of(classifier, batch, maps, rule, dataset.split):
-                write_mask(out / name / f'{stem}.png', mask, palette)
+            for stem, name, made in _masks_of(classifier, batch, maps, rule, dataset.split):
+                _check_extras(rule, made.extras, extras)
+                for extra, values in made.extras.items():
+                    write_extra(out / f'{name}.{extra}' / f'{stem}.npy', values)
+                write_mask(out / name / f'{stem}.png', made.mask, palette)
             progress.add(len(batch['inputs']))
     barrier()
 
-    made = Made(names=names, tiles=len(dataset))
+    made = Made(
+        masks=names,
+        tiles=len(dataset),
+        extras=[f'{name}.{extra}' for name in names for extra in extras],
+    )
     if rank == 0:
         made.scores = _score(dataset, out, names, stems)
         write_json(
             out / MANIFEST,
-            {**card, 'tiles': len(dataset), 'names': names, 'scores': made.scores},
+            {**card, 'tiles': len(dataset), 'names': made.names, 'scores': made.scores},
         )
     return made
 
@@ -143,7 +162,31 @@ def _masks_of(classifier, batch: dict, maps, rule, split: str):
                 mode='bilinear',
                 align_corners=False,
             )[0]
-            yield path.stem, name, rule(full, present[index].to(full.device), image).mask
+            yield path.stem, name, rule(full, present[index].to(full.device), image)
+
+
+def _extras_of(rule) -> tuple[str, ...]:
+    names = tuple(getattr(rule, 'extras', ()))
+    wrong = [name for name in names if not str(name).isidentifier()]
+    if wrong:
+        raise ConfigError(
+            f'{type(rule).__name__}.extras: found {wrong[0]!r}, expected names of letters, digits and _.'
+        )
+    return names
+
+
+def _check_extras(rule, given: dict[str, np.ndarray], named: tuple[str, ...]) -> None:
+    if set(given) != set(named):
+        raise ConfigError(
+            f'{type(rule).__name__}: its mask carries the extras {sorted(given)}, expected those '
+            f'that its class attribute names, {sorted(named)}.'
+        )
+
+
+def _files(out: Path, stem: str, names: list[str], extras: tuple[str, ...]) -> list[Path]:
+    """All that is made of one tile."""
+    masks = [out / name / f'{stem}.png' for name in names]
+    return masks + [out / f'{n}.{extra}' / f'{stem}.npy' for n in names for extra in extras]
 
 
 def _classifier(model: dict[str, Any], checkpoint: Path, device: str):

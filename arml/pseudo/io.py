@@ -1,4 +1,4 @@
-"""Masks as palette PNG files whose stored values are the class indices."""
+"""Masks as palette PNG files whose stored values are the class indices; what goes with them as .npy."""
 
 import os
 from collections.abc import Sequence
@@ -35,6 +35,29 @@ def write_mask(path: str | os.PathLike, mask: np.ndarray, palette: Sequence[Sequ
     image.putpalette([int(value) for colour in palette for value in colour])
     with replacing(path) as temporary:
         image.save(temporary, format='PNG')
+
+
+def write_extra(path: str | os.PathLike, values: np.ndarray) -> None:
+    """Write weights or scores of a tile as ``.npy``, whole or not at all.
+
+    Args:
+        path: Ends in ``.npy``.
+        values: float32 or integer, (H, W) or ().
+
+    Raises:
+        DataError: If the array is of another kind or shape, or not finite.
+        ArmlError: If the file cannot be written, for example because the disk is full.
+    """
+    values = np.asarray(values)
+    if values.ndim not in (0, 2) or (values.dtype != np.float32 and values.dtype.kind not in 'ui'):
+        raise DataError(
+            f'array {path}: expected float32 or integers, (H, W) or one number, found '
+            f'{values.dtype} {values.shape}.'
+        )
+    if not np.isfinite(values).all():
+        raise DataError(f'array {path}: expected finite numbers, found NaN or infinity.')
+    with replacing(path) as temporary:
+        np.save(temporary, values, allow_pickle=False)
 
 
 def read_mask(path: str | os.PathLike) -> np.ndarray:

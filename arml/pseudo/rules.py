@@ -1,10 +1,13 @@
 """How class maps become a mask.
 
 The seam for other rules (thresholds, class adjustments, CRF): a class of the registry MASK_RULES
-with ``needs_image`` and ``__call__(maps, present, image)`` that returns a :class:`Mask`.
+with ``needs_image`` and ``__call__(maps, present, image)`` that returns a :class:`Mask`. A rule that
+also weighs or scores its decision names that in a class attribute ``extras`` and gives it in
+``Mask.extras``; :func:`arml.pseudo.generate.generate` keeps it beside the masks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,10 +27,13 @@ class Mask:
     Attributes:
         mask: uint8, (H, W): 0..K-1 for tissue, K for background.
         maps: Normalised and gated, float in [0, 1], (K, H, W).
+        extras: What else the rule decided, by the names in its ``extras``: float32 or integer,
+            (H, W) or () for one number a tile.
     """
 
     mask: np.ndarray
     maps: Tensor
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def joint_min_max(maps: Tensor) -> Tensor:
@@ -98,6 +104,9 @@ class MaskRule:
     Raises:
         ConfigError: If an argument is unknown.
     """
+
+    #: Names of the arrays that a call gives beside the mask.
+    extras: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, normalisation: str = 'joint', white_area: dict | None = None) -> None:
         if normalisation not in NORMALISATIONS:

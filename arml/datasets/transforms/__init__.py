@@ -6,6 +6,7 @@ from arml.datasets.transforms.augment import (
     RandomStainJitter,
     jitter_stain,
 )
+from arml.datasets.transforms.extras import LoadTileExtra, read_extra
 from arml.datasets.transforms.loading import (
     ImageLabelFromMask,
     LoadTile,
@@ -19,6 +20,7 @@ from arml.datasets.transforms.packing import PackTissueInputs
 __all__ = [
     'ImageLabelFromMask',
     'LoadTile',
+    'LoadTileExtra',
     'LoadTissueMask',
     'PackTissueInputs',
     'RandomGaussianBlur',
@@ -27,5 +29,6 @@ __all__ = [
     'decode_tile',
     'jitter_stain',
     'label_from_mask',
+    'read_extra',
     'read_raw_mask',
 ]
