@@ -50,7 +50,7 @@ def main(argv=None) -> int:
     from arml.config import load_config
     from arml.pipeline import run_pipeline
 
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, for_run=True)
     run_pipeline(config, args.work_dir, args.resume, args.amp, args.launcher)
     return 0
 

@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from arml.config.overrides import OPTIONAL, apply_overrides
+from arml.config.parts import loaders_in, refuse_unread, schedulers_of, unread_parts
 from arml.config.sections import OWN, SHARED
 from arml.errors import ConfigError
 
@@ -15,19 +17,25 @@ from arml.errors import ConfigError
 KNOWN = ('pipeline', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store')
 
 
-def load_config(path: str | os.PathLike, overrides: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | os.PathLike, overrides: dict[str, Any] | None = None, for_run: bool = False
+) -> Config:
     """Read a config file, apply overrides that must name existing leaves, and resolve it.
 
     Resolving hands ``data_root`` and ``randomness.seed`` to every data set that has none of its
-    own, after the overrides, so that one override reaches all of them; and it ends each learning
-    rate schedule without an ``end`` at the last epoch of its section.
+    own, after the overrides, so that one override reaches all of them; it ends each learning rate
+    schedule by epochs without an ``end`` at the last epoch of its section; and it turns off what
+    loaders cannot do here (persistent workers where there are none, pinned memory without a GPU).
 
     Args:
         path: A Python or JSON/YAML config file.
         overrides: Dotted paths and values, as ``--cfg-options`` gives them.
+        for_run: Whether the pipeline will be run. Then parts that no stage of it reads are left
+            out, and an override of one is refused. Tools that take a part by themselves leave it.
 
     Raises:
-        ConfigError: If the file is missing or broken, or an override names no leaf.
+        ConfigError: If the file is missing or broken, an override names no leaf or one that no
+            stage reads, or a schedule by iterations has no end.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,6 +55,10 @@ def load_config(path: str | os.PathLike, overrides: dict[str, Any] | None = None
     if overrides:
         forget(config)
         apply_overrides(config, overrides)
+    if for_run:
+        refuse_unread(config, overrides or {})
+        for key in unread_parts(config):
+            config.pop(key)
     resolve(config)
     return config
 
@@ -101,8 +113,9 @@ def forget(config: Config) -> None:
             del dataset['data_root']
     for section in (config._cfg_dict, *_sections(config._cfg_dict)):
         epochs = (section.get('train_cfg') or {}).get('max_epochs')
-        for scheduler in section.get('param_scheduler') or []:
-            if epochs is not None and scheduler.get('end') == epochs:
+        for scheduler in schedulers_of(section):
+            by_epoch = scheduler.get('by_epoch', True)
+            if by_epoch and epochs is not None and scheduler.get('end') == epochs:
                 del scheduler['end']
 
 
@@ -120,9 +133,23 @@ def resolve(config: Config) -> None:
         dataset['seed'] = seed
     for section in (config._cfg_dict, *_sections(config._cfg_dict)):
         epochs = (section.get('train_cfg') or {}).get('max_epochs')
-        for scheduler in section.get('param_scheduler') or []:
-            if epochs is not None and 'end' not in scheduler:
+        for scheduler in schedulers_of(section):
+            if 'end' in scheduler:
+                continue
+            if not scheduler.get('by_epoch', True):
+                raise ConfigError(
+                    f'param_scheduler {scheduler.get("type")}: counts iterations (by_epoch=False) and '
+                    'has no end. Give end in iterations.'
+                )
+            if epochs is not None:
                 scheduler['end'] = epochs
+    for loader in loaders_in(config._cfg_dict):
+        if not loader.get('num_workers'):
+            for key, off in (('persistent_workers', False), ('prefetch_factor', None)):
+                if loader.get(key):
+                    loader[key] = off
+        if loader.get('pin_memory') and not torch.cuda.is_available():
+            loader['pin_memory'] = False
 
 
 def datasets_in(node: Any) -> list[dict]:

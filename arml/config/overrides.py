@@ -13,10 +13,10 @@ from arml import registry as registries
 from arml.config.sections import OWN
 from arml.errors import ConfigError
 
-#: Top-level keys that mmengine reads and that a config need not spell out.
+#: Top-level keys that are read and that a config need not spell out.
 OPTIONAL = {
-    'load_from', 'resume', 'work_dir', 'store', 'launcher', 'auto_scale_lr', 'log_level',
-    'model_wrapper_cfg', 'custom_hooks', 'tta_model', 'tta_pipeline', 'find_unused_parameters',
+    'load_from', 'work_dir', 'store', 'auto_scale_lr', 'log_level', 'model_wrapper_cfg',
+    'custom_hooks',
 }  # fmt: skip
 
 

@@ -96,6 +96,11 @@ class Stage:
         sources = [*self.bind.values(), *self.inputs.values()]
         return list(dict.fromkeys(source.split('/')[0] for source in sources))
 
+    @classmethod
+    def reads(cls, entry: dict[str, Any]) -> set[str | None]:
+        """Sections of the config that a line of the pipeline reads; None is the top level."""
+        return {entry.get('section')}
+
     def settings(self) -> dict[str, Any]:
         """All that determines the product, apart from its inputs and the data."""
         raise NotImplementedError

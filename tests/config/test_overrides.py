@@ -84,8 +84,8 @@ def test_overrides__self_is_no_argument():
         override(model__swv__self=1)
 
 
-@pytest.mark.parametrize('path', ['load_from', 'resume', 'work_dir', 'store', 'auto_scale_lr'])
-def test_overrides__what_mmengine_reads_need_not_be_there(path):
+@pytest.mark.parametrize('path', ['load_from', 'work_dir', 'store', 'auto_scale_lr'])
+def test_overrides__what_is_read_need_not_be_there(path):
     assert load_config(TINY, {path: 'x'})[path] == 'x'
 
 
@@ -105,3 +105,11 @@ def test_overrides__one_bad_path_leaves_none_applied():
     with pytest.raises(ConfigError, match="there is no 'c'"):
         apply_overrides(config, {'a': 5, 'c': 1})
     assert config.a == 1
+
+
+@pytest.mark.parametrize(
+    'path', ['resume', 'launcher', 'tta_model', 'tta_pipeline', 'find_unused_parameters']
+)
+def test_overrides__what_nothing_reads_is_refused(path):
+    with pytest.raises(ConfigError, match=f"there is no '{path}' at the top level"):
+        load_config(TINY, {path: 'x'})

@@ -33,6 +33,11 @@ class MaskStage(Stage):
         self.examples = examples
         self.masks_section = masks_section
 
+    @classmethod
+    def reads(cls, entry: dict[str, Any]) -> set[str | None]:
+        """The classifier's section, and the one that says how masks are made."""
+        return {entry.get('section'), entry.get('masks_section', 'pseudo_masks')}
+
     def settings(self) -> dict[str, Any]:
         """How maps are computed and made into masks. The batch size does not matter."""
         settings = copy.deepcopy(dict(self.config[self.masks_section]))
@@ -70,7 +75,7 @@ class MaskStage(Stage):
             for name, metrics in made.scores.items()
         ]
         if rank == 0:
-            self._keep_examples(context.folder, made.names)
+            self._keep_examples(context.folder, made.masks)
         return Outcome(
             items={**{name: name for name in made.names}, 'examples': 'examples'},
             rows=rows,

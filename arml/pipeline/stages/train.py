@@ -19,7 +19,7 @@ from arml.models.weights import locate
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
-from arml.registry import STAGES
+from arml.registry import DATASETS, STAGES
 
 #: What the product of a training depends on; test settings and loggers are not among it.
 DETERMINING = (
@@ -70,7 +70,7 @@ class TrainStage(Stage):
         """
         settings = self._runner_settings()
         loader = settings['train_dataloader']
-        tiles = len(data_files(loader['dataset']))
+        tiles = len(DATASETS.build({**loader['dataset'], 'masks': None, 'pipeline': []}))
         batch = loader['batch_size'] * _world_size()
         if tiles < batch and loader.get('drop_last', False):
             where = f'{self.section}.' if self.section else ''
