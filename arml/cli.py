@@ -1,5 +1,6 @@
 """What every command-line tool does about errors that a user is meant to read."""
 
+import argparse
 import errno
 import re
 import sys
@@ -7,6 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from arml.errors import ArmlError
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the default of every option that has one worth reading."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or isinstance(action.default, bool):
+            return action.help
+        if '(default:' in (action.help or ''):
+            return action.help
+        return super()._get_help_string(action)
 
 
 def run_tool(main: Callable[[], int | None]) -> int:

@@ -1,8 +1,14 @@
 """Errors of the command-line tools."""
 
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 from arml.errors import DataError
 
 
@@ -63,3 +69,32 @@ def test_run_tool__full_disk_outside_our_own_writers(capsys):
 
     with pytest.raises(PermissionError):
         run_tool(denied)
+
+
+def test_help_formatter__only_defaults_worth_reading(capsys):
+    parser = argparse.ArgumentParser(formatter_class=HelpFormatter)
+    parser.add_argument('--out', help='a folder')
+    parser.add_argument('--fast', action='store_true', help='be fast')
+    parser.add_argument('--seed', default=3, help='a number')
+    parser.add_argument('--place', default='x', help='a place (default: beside it)')
+    text = ' '.join(parser.format_help().split())
+    assert text.count('(default:') == 2
+    assert 'a number (default: 3)' in text
+    assert 'a place (default: beside it)' in text
+
+
+ROOT = Path(__file__).parents[1]
+TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rglob('*.py'))
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_tools__help_names_no_empty_default(tool):
+    done = subprocess.run(
+        [sys.executable, tool, '--help'], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = ' '.join(done.stdout.split())
+    assert 'usage:' in text
+    assert '(default: None)' not in text
+    assert '(default: False)' not in text

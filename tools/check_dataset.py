@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from arml.atomic import write_json
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 from arml.datasets.checker import check, format_faults, has_errors
 from arml.datasets.conversion.progress import Progress
 from arml.datasets.layout import SPLITS
@@ -18,7 +18,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         epilog='Example: python tools/check_dataset.py bcss data/bcss. '
         'Exit status: 0 no errors (warnings are allowed), 1 errors, 2 wrong use.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument('dataset', choices=sorted(DATASET_CLASSES), help='which data set it is')
     parser.add_argument('folder', help='data folder, such as data/bcss')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 
 
 def parse_args(argv=None):
@@ -15,7 +15,7 @@ def parse_args(argv=None):
         description=__doc__,
         epilog='example: python tools/generate_pseudo_masks.py configs/classifier_resnet38_bcss.py '
         'work_dirs/run/classifier/checkpoint.pth --out masks',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument('config', help='config file with a classifier and pseudo_masks section')
     parser.add_argument('checkpoint', help='checkpoint of the classifier')

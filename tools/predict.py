@@ -5,7 +5,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 
 
 def parse_args(argv=None):
@@ -13,7 +13,7 @@ def parse_args(argv=None):
         description=__doc__,
         epilog='example: python tools/predict.py configs/arml_tiny_synthetic.py '
         'work_dirs/run/segmentor/checkpoint.pth slides/ tile.png --out predictions --mpp 0.5',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument('config', help='config file that the checkpoint was trained with')
     parser.add_argument('checkpoint', help='checkpoint of the segmentor')

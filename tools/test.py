@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 
 
 def parse_args(argv=None):
@@ -15,12 +15,21 @@ def parse_args(argv=None):
         description=__doc__,
         epilog='example: python tools/test.py configs/arml_tiny_synthetic.py '
         'work_dirs/run/segmentor/checkpoint.pth --out test.json',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint of the segmentor or of the classifier')
-    parser.add_argument('--work-dir', help='folder for logs (default: beside the checkpoint)')
-    parser.add_argument('--out', help='JSON file for the metrics')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs (default: work_dirs/test-<config>-<first 8 digits of the '
+        "checkpoint's SHA-256>)",
+    )
+    parser.add_argument(
+        '--out',
+        metavar='FILE.json',
+        help='JSON file for the metrics (unlike --out of mmseg, which is a folder of predictions: '
+        'that is --show-dir here)',
+    )
     parser.add_argument('--show-dir', help='folder for the predicted masks of all tiles')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
@@ -41,14 +50,15 @@ def main(argv=None) -> int:
 
     from arml.atomic import write_json
     from arml.config import load_config
-    from arml.pipeline.testing import evaluate_checkpoint
+    from arml.pipeline.testing import default_work_dir, evaluate_checkpoint
     from arml.report.table import text_table
 
     config = load_config(args.config, args.cfg_options)
-    work_dir = Path(args.work_dir) if args.work_dir else Path(args.checkpoint).parent / 'test'
+    checkpoint = Path(args.checkpoint)
+    work_dir = Path(args.work_dir) if args.work_dir else default_work_dir(args.config, checkpoint)
     result = evaluate_checkpoint(
         config,
-        Path(args.checkpoint),
+        checkpoint,
         work_dir,
         args.show_dir and Path(args.show_dir),
         args.launcher,

@@ -6,7 +6,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 
 
 def parse_args(argv=None):
@@ -14,7 +14,7 @@ def parse_args(argv=None):
         description=__doc__,
         epilog='example: python tools/train.py configs/arml_tiny_synthetic.py '
         '--cfg-options model.swv.omega=3 randomness.seed=1',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(

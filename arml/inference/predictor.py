@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from arml.device import device_of
 from arml.engine import checkpoint as checkpoints
 from arml.errors import CheckpointError, ConfigError, DataError
 from arml.inference.config_text import model_settings
@@ -51,7 +51,7 @@ class TissuePredictor:
     Raises:
         CheckpointError: If the model does not segment, the card lacks a field, or it names an
             unknown normalisation.
-        ConfigError: If ``overlap`` or ``batch_size`` is out of range.
+        ConfigError: If ``overlap`` or ``batch_size`` is out of range, or there is no such device.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class TissuePredictor:
             raise ConfigError(f'overlap: found {overlap}, expected a number in [0, 1)')
         if batch_size < 1:
             raise ConfigError(f'batch_size: found {batch_size}, expected at least 1')
-        self.device = torch.device(device or get_device())
+        self.device = device_of(device)
         self.model = model.to(self.device).eval()
         self.card = dict(card)
         self.classes: tuple[str, ...] = tuple(card['classes'])
@@ -117,13 +117,14 @@ class TissuePredictor:
         Raises:
             CheckpointError: If the checkpoint is missing, damaged, unsafe, of a classifier, of
                 another architecture or other classes, or says nothing about its model.
-            ConfigError: If the config cannot be used.
+            ConfigError: If the config or the device cannot be used.
         """
         from mmseg.utils import register_all_modules
 
         from arml.config.load import load_config
         from arml.config.sections import section_of
 
+        device_of(device)  # before anything large is read
         content = checkpoints.load(path)
         meta = content.get('meta')
         card = meta.get('arml') if isinstance(meta, dict) else None

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 
 from arml.atomic import write_json
 from arml.config.sections import name_apart, runner_config
+from arml.datasets.fingerprint import file_sha256
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
@@ -92,6 +93,17 @@ class _KeepMasks(Hook):
             write_mask(
                 self.folder / f'{Path(sample.img_path).stem}.png', labels_of(sample), self.palette
             )
+
+
+def default_work_dir(config_file: str, checkpoint: Path) -> Path:
+    """A folder of its own for each config and checkpoint, never inside the store of products.
+
+    Raises:
+        CheckpointError: If the checkpoint is not a file.
+    """
+    if not checkpoint.is_file():
+        checkpoints.load(checkpoint)  # says what is wrong
+    return Path('work_dirs') / f'test-{Path(config_file).stem}-{file_sha256(checkpoint)[:8]}'
 
 
 def evaluate_checkpoint(

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.dist import barrier
 from torch.utils.data import DataLoader, Subset
 
 from arml.atomic import write_json
 from arml.datasets.fingerprint import file_sha256, fingerprint
+from arml.device import device_of
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ArmlError, ConfigError, DataError
 from arml.evaluation.confusion import confusion_matrix, protocol_metrics
@@ -83,8 +83,9 @@ def generate(
     Raises:
         ArmlError: If ``out`` holds masks made otherwise.
         CheckpointError: If the checkpoint is not this classifier's.
-        ConfigError: If the rule gives other extras than it names.
+        ConfigError: If the rule gives other extras than it names, or there is no such device.
     """
+    where = device_of(device)
     loader = copy.deepcopy(dict(settings['dataloader']))
     dataset = DATASETS.build(loader['dataset'])
     info = dataset.metainfo
@@ -111,7 +112,7 @@ def generate(
     todo = [i for i in mine if not all(f.is_file() for f in _files(out, stems[i], names, extras))]
     progress = Progress(f'pseudo masks in {out}', len(mine), done=len(mine) - len(todo))
     if todo:
-        classifier = _classifier(model, checkpoint, device or get_device())
+        classifier = _classifier(model, checkpoint, where)
         palette = [*info['palette'], info.get('background_color') or (255, 255, 255)]
         batches = DataLoader(
             Subset(dataset, todo),
@@ -189,7 +190,7 @@ def _files(out: Path, stem: str, names: list[str], extras: tuple[str, ...]) -> l
     return masks + [out / f'{n}.{extra}' / f'{stem}.npy' for n in names for extra in extras]
 
 
-def _classifier(model: dict[str, Any], checkpoint: Path, device: str):
+def _classifier(model: dict[str, Any], checkpoint: Path, device: torch.device):
     settings = copy.deepcopy(dict(model))
     classifier = MODELS.build(settings)
     checkpoints.load_into(classifier, checkpoints.load(checkpoint), checkpoint)

@@ -185,6 +185,16 @@ def test_classifier__refuses():
         model(**model.data_preprocessor(data, True), mode='loss')
     with pytest.raises(ValueError, match="mode: found 'x'"):
         model(torch.zeros(1, 3, 32, 32), mode='x')
+    for wrong in (1, -0.1, '0.25', None, True, float('nan')):
+        with pytest.raises(ConfigError, match='presence_threshold: found .* in \\[0, 1\\)'):
+            build(presence_threshold=wrong)
+    inputs = torch.zeros(1, 3, 32, 32)
+    with pytest.raises(ConfigError, match='head.in_channels: found 64, expected 128'):
+        build(head={'type': 'arml.LinearMapHead', 'num_classes': 4, 'in_channels': 64})(inputs)
+    with pytest.raises(ConfigError, match='neck.in_channels: found 64, expected 128'):
+        build(neck={'type': 'arml.ARSNeck', 'in_channels': 64})(inputs)
+    unused = {'type': 'arml.ARSNeck', 'in_channels': 64, 'enabled': False}
+    assert build(neck=unused)(inputs).shape == (1, 4)
     with pytest.raises(ConfigError, match=r'dropout: found 1\.0'):
         LinearMapHead(4, 8, dropout=1.0)
 

@@ -130,6 +130,8 @@ def test_predict__raises(tool, run, images, tmp_path, capsys):
     other.write_text(CONFIG.replace('channels=4', 'channels=6'))
     with pytest.raises(CheckpointError, match='another architecture'):
         predict(other)
+    with pytest.raises(ConfigError, match="device: found 'gpu', expected 'cpu' or a GPU"):
+        predict(run / 'config.py', '--device', 'gpu')
     with pytest.raises(ConfigError, match='mpp: found -1'):
         predict(run / 'config.py', '--mpp', '-1')
     assert run_tool(lambda: predict(tmp_path / 'none.py')) == 2

@@ -1,5 +1,6 @@
 """tools/test.py: the same numbers as the pipeline's test, and clear refusals."""
 
+import hashlib
 import json
 import os
 
@@ -8,6 +9,7 @@ import torch
 from tiny_run import CONFIG, TinyRun, shared_run
 
 from arml.cli import run_tool
+from arml.errors import CheckpointError
 from arml.pseudo.io import read_mask
 from tools import test as tool_test
 
@@ -43,6 +45,19 @@ def test_tool__same_numbers_as_in_the_pipeline(tool, tiny_run, tmp_path, stage, 
         file.name for file in (tiny_run.data / 'test' / 'img').iterdir()
     )
     assert read_mask(masks[0]).shape == (32, 32)
+
+
+def test_tool__work_dir_is_outside_the_store(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tiny_run.checkpoint()
+    before = set(tiny_run.store.rglob('*'))
+    call = [str(CONFIG), str(checkpoint), '--cfg-options', f'data_root={tiny_run.data}']
+    assert tool_test.main(call) == 0
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:8]
+    assert [path.name for path in (tmp_path / 'work_dirs').iterdir()] == [f'test-pipeline-{digest}']
+    assert set(tiny_run.store.rglob('*')) == before
+    with pytest.raises(CheckpointError, match='no such file'):
+        tool_test.main([str(CONFIG), str(tmp_path / 'none.pth')])
 
 
 class Payload:

@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from arml.cli import run_tool
+from arml.cli import HelpFormatter, run_tool
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: python tools/analysis_tools/seeds_table.py work_dirs/arml_tiny_ebhi-*',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument(
         'runs', nargs='+', help='work dirs of finished runs; one table, a block a config'

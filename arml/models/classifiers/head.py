@@ -38,6 +38,7 @@ class LinearMapHead(BaseModule):
         if not 0 <= dropout < 1:
             raise ConfigError(f'LinearMapHead.dropout: found {dropout}, expected 0 <= rate < 1.')
         self.num_classes = num_classes
+        self.in_channels = in_channels
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(in_channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.classifier.weight)

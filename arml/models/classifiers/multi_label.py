@@ -1,12 +1,13 @@
 """The classifier of stage 1: trained with image-level labels, read out as maps."""
 
+from numbers import Real
 from typing import Any
 
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arml.errors import ConfigError, DataError
@@ -32,7 +33,8 @@ class MultiLabelClassifier(BaseModel):
         init_cfg: As in mmengine.
 
     Raises:
-        ConfigError: If the mask rule needs the image and the preprocessor does not keep its colours.
+        ConfigError: If the mask rule needs the image and the preprocessor does not keep its colours,
+            the threshold is out of range, or features have other channels than the head takes.
     """
 
     def __init__(
@@ -64,6 +66,12 @@ class MultiLabelClassifier(BaseModel):
                 'looks at the image (white_area), whose colours are lost then. Expected '
                 "normalise='dataset' or a rule without white_area."
             )
+        number = isinstance(presence_threshold, Real) and not isinstance(presence_threshold, bool)
+        if not number or not 0 <= presence_threshold < 1:
+            raise ConfigError(
+                f'classifier.model.presence_threshold: found {presence_threshold!r}, expected a '
+                'number in [0, 1)'
+            )
         self.map_name = map_name
         self.presence_threshold = presence_threshold
 
@@ -77,7 +85,12 @@ class MultiLabelClassifier(BaseModel):
         features = self.backbone(inputs)
         if isinstance(features, tuple | list):
             features = features[-1]
-        return features if self.neck is None else self.neck(features)
+        if self.neck is not None:
+            if getattr(self.neck, 'enabled', True):
+                check_channels('neck', self.neck, features)
+            features = self.neck(features)
+        check_channels('head', self.head, features)
+        return features
 
     def class_scores(self, features: Tensor) -> Tensor:
         """Logits (N, K) of features."""
@@ -173,6 +186,20 @@ class MultiLabelClassifier(BaseModel):
             image = image * preprocessor.std + preprocessor.mean
         converted = getattr(preprocessor, '_channel_conversion', False)
         return image if converted else image[[2, 1, 0]]
+
+
+def check_channels(part: str, module: nn.Module, features: Tensor) -> None:
+    """Check that a part of the classifier takes the features (N, C, h, w) that come to it.
+
+    Raises:
+        ConfigError: If it says that it takes another number of channels; names the leaf.
+    """
+    expected = getattr(module, 'in_channels', features.shape[1])
+    if features.shape[1] != expected:
+        raise ConfigError(
+            f'classifier.model.{part}.in_channels: found {expected}, expected {features.shape[1]}, '
+            'the channels of the features that come to it'
+        )
 
 
 def gather_labels(data_samples: list[SegDataSample], num_classes: int) -> Tensor:
