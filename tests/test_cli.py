@@ -1,8 +1,7 @@
 """Errors of the command-line tools."""
 
 import argparse
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -88,13 +87,12 @@ TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rg
 
 
 @pytest.mark.parametrize('tool', TOOLS)
-def test_tools__help_names_no_empty_default(tool):
-    done = subprocess.run(
-        [sys.executable, tool, '--help'], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = ' '.join(done.stdout.split())
+def test_tools__help_names_no_empty_default(tool, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [tool, '--help'])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(ROOT / tool), run_name='__main__')
+    assert not stopped.value.code
+    text = ' '.join(capsys.readouterr().out.split())
     assert 'usage:' in text
     assert '(default: None)' not in text
     assert '(default: False)' not in text

@@ -147,7 +147,8 @@ def test_timm_backbone__weights_that_cannot_be_had(hub):
     assert 'timm/resnet18' in message
     assert 'cannot be reached (no route to host)' in message
     assert 'checkpoint=PATH' in message
-    assert 'backbone.pretrained=False' in message
+    assert 'classifier.model.backbone.pretrained=False' in message
+    assert ' model.backbone.pretrained' not in message  # no config has its classifier there
 
 
 def test_timm_backbone__weights_from_the_hub_cache(hub, tmp_path, monkeypatch):
@@ -227,3 +228,12 @@ def test_hub_file__the_hub_answers_without_the_file(monkeypatch):
     monkeypatch.setattr(hub, 'hf_hub_download', missing)
     with pytest.raises(CheckpointError, match='the hub has no model.safetensors or pytorch'):
         timm_weights.hub_file('timm/x', 'x', 'pretrained=False')
+
+
+def test_locate__home_folder_as_the_keys_of_products_read_it(tmp_path, monkeypatch):
+    from arml.pipeline.keys import content_of
+
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.save({'x': torch.ones(1)}, tmp_path / 'w.pth')
+    assert weights.locate('~/w.pth') == tmp_path / 'w.pth'
+    assert content_of('~/w.pth') == content_of(str(tmp_path / 'w.pth'))

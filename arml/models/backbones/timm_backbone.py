@@ -129,6 +129,5 @@ class TimmBackbone(BaseModule):
 
 SCRATCH = (
     '--cfg-options with pretrained=False on this backbone (classifier: '
-    'classifier.model.backbone.pretrained=False; the config of stage 1 alone: '
-    'model.backbone.pretrained=False; segmentor: model.network.backbone.pretrained=False)'
+    'classifier.model.backbone.pretrained=False; segmentor: model.network.backbone.pretrained=False)'
 )
