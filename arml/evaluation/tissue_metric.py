@@ -7,9 +7,9 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from arml.datasets.transforms import decode_tile
+from arml.datasets.white_area import white_area
 from arml.errors import ConfigError, DataError
 from arml.evaluation.confusion import PROTOCOLS, confusion_matrix, protocol_metrics
-from arml.pseudo.white_area import white_area
 from arml.registry import METRICS
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arml.datasets.white_area import white_area
 from arml.errors import ConfigError
-from arml.pseudo.white_area import white_area
 from arml.registry import MASK_RULES
 
 WHITE_FIELDS = {'threshold', 'min_size'}

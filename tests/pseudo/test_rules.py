@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from arml.datasets.white_area import white_area
 from arml.errors import ConfigError
 from arml.pseudo.rules import (
     MaskRule,
@@ -12,7 +13,6 @@ from arml.pseudo.rules import (
     per_class_min_max,
     strongest_present,
 )
-from arml.pseudo.white_area import white_area
 from arml.registry import MASK_RULES
 
 ALL = torch.ones(4, dtype=torch.bool)
