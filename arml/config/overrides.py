@@ -32,7 +32,7 @@ def apply_overrides(config: Config, overrides: dict[str, Any]) -> None:
         ConfigError: For a path that is neither; names it and the nearest existing ones.
     """
     for path, value in overrides.items():
-        _check(config._cfg_dict, path, value)
+        check_path(config._cfg_dict, path, value)
     config.merge_from_dict(overrides, allow_list_keys=True)
 
 
@@ -51,7 +51,18 @@ def leaves(node: Any, prefix: str = '') -> Iterator[str]:
         yield from leaves(value, path)
 
 
-def _check(config: dict, path: str, value: Any) -> None:
+def check_path(config: dict, path: str, value: Any, word: str = 'override') -> None:
+    """Refuse a path that names no leaf and no argument, or a value that would replace a group.
+
+    Args:
+        config: A config or a section.
+        path: Dotted path.
+        value: What it will be set to.
+        word: What asks for it, for the message.
+
+    Raises:
+        ConfigError: Names the path and the nearest existing ones.
+    """
     node, steps = config, path.split('.')
     for depth, step in enumerate(steps):
         here = '.'.join(steps[:depth])
@@ -66,10 +77,10 @@ def _check(config: dict, path: str, value: Any) -> None:
         ):
             return
         else:
-            raise ConfigError(_unknown(config, path, here, step, node))
+            raise ConfigError(f'{word} ' + _unknown(config, path, here, step, node))
     if isinstance(node, dict) and value is not None and not isinstance(value, dict):
         raise ConfigError(
-            f'override {path}={value!r}: {path} is a group of settings '
+            f'{word} {path}={value!r}: {path} is a group of settings '
             f'({", ".join(map(str, node))}), not a single one. Override one of them, or give None '
             'or a dict.'
         )
@@ -79,7 +90,7 @@ def _check(config: dict, path: str, value: Any) -> None:
         and not value.keys() & {'type', '_delete_'}
     ):
         for key, part in value.items():
-            _check(config, f'{path}.{key}', part)
+            check_path(config, f'{path}.{key}', part, word)
 
 
 def _accepts(node: dict, argument: str, parents: list[str]) -> bool:
@@ -132,7 +143,7 @@ def _unknown(config: dict, path: str, here: str, step: str, node: Any) -> str:
     found = f'there is no {step!r} {place}'
     if keys is None:
         found = f'{here} is {node!r}, which has no {step!r}'
-    parts = [f'override {path}: {found}.']
+    parts = [f'{path}: {found}.']
     if near:
         parts.append(f'Did you mean {" or ".join(near)}?')
     if keys:

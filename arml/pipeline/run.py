@@ -68,7 +68,12 @@ def build_stages(config: Config) -> list[Stage]:
 
 
 def make_plan(stages: list[Stage], store: Store) -> list[Planned]:
-    """Keys of all products, known before anything runs because they follow from keys alone."""
+    """Keys of all products, known before anything runs because they follow from keys alone.
+
+    Raises:
+        ConfigError: If a stage takes what no stage before it makes.
+    """
+    _check_sources(stages)
     keys: dict[str, str] = {}
     plan = []
     for stage in stages:
@@ -79,6 +84,20 @@ def make_plan(stages: list[Stage], store: Store) -> list[Planned]:
             state = 'started' if store.started(stage.name, keys[stage.name]) else 'new'
         plan.append(Planned(stage, keys[stage.name], state))
     return plan
+
+
+def _check_sources(stages: list[Stage]) -> None:
+    """Refuse an input that is no item of its stage; whether that one comes before is seen later."""
+    by_name = {stage.name: stage for stage in stages}
+    for stage in stages:
+        for leaf, source in [*stage.bind.items(), *stage.inputs.items()]:
+            name, _, item = source.partition('/')
+            items = by_name[name].items() if name in by_name else None
+            if item and items is not None and item not in items:
+                raise ConfigError(
+                    f'pipeline stage {stage.name}: {leaf} takes {source!r}, but {name} makes '
+                    f'{", ".join(items)}.'
+                )
 
 
 def run_pipeline(

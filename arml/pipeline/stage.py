@@ -109,6 +109,10 @@ class Stage:
         """Fingerprints of the data it reads."""
         raise NotImplementedError
 
+    def items(self) -> list[str] | None:
+        """Names of what the product will hold; None where only the run shows."""
+        return None
+
     def run(self, context: Context) -> Outcome:
         """Make the product in ``context.folder``."""
         raise NotImplementedError

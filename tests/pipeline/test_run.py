@@ -216,6 +216,10 @@ def test_run__announces_what_will_be_done(tiny_run, tmp_path, capsys, monkeypatc
         (lambda p: p[0].update(sction='classifier'), "stage classifier: .*'sction'"),
         (lambda p: p[0].update(section='teacher'), "no section 'teacher'"),
         (lambda p: p[1]['inputs'].update(checkpoint='teacher/checkpoint'), 'takes the product of teacher'),
+        (lambda p: p[1]['inputs'].update(checkpoint='classifier/typo'),
+         "stage pseudo_masks: checkpoint takes 'classifier/typo', but classifier makes checkpoint, history"),
+        (lambda p: p[2]['bind'].update({'train_dataloader.dataset.masks': 'pseudo_masks/finale'}),
+         "'pseudo_masks/finale', but pseudo_masks makes final, examples"),
     ],
 )  # fmt: skip
 def test_run__bad_pipelines(tiny_run, change, message):

@@ -41,6 +41,10 @@ class FloorStage(Stage):
             for split in SPLITS
         }
 
+    def items(self) -> list[str]:
+        """The scores."""
+        return ['floors']
+
     def run(self, context: Context) -> Outcome:
         """Fit and score."""
         datasets = {split: DATASETS.build(self._dataset(split)) for split in SPLITS}

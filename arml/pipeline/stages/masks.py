@@ -9,11 +9,13 @@ from mmengine.dist import get_dist_info
 
 from arml.atomic import write_json
 from arml.config.sections import section_of
+from arml.errors import ConfigError
+from arml.pipeline.checks import check_types, explained
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.examples import copy_example, evenly
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pseudo.generate import generate
-from arml.registry import DATASETS, STAGES
+from arml.registry import DATASETS, MAPS, MASK_RULES, STAGES
 
 
 @STAGES.register_module()
@@ -53,6 +55,31 @@ class MaskStage(Stage):
             settings['masks'] = 'dense'
             found['scores'] = data_fingerprint(settings, self.fingerprint_cache)
         return found
+
+    def items(self) -> list[str]:
+        """A folder of masks a map name, and a few of them for the picture."""
+        maps = self.config[self.masks_section]['maps']
+        check_types(maps, f'{self.masks_section}.maps')
+        with explained(f'{self.masks_section}.maps'):
+            return [*MAPS.build(copy.deepcopy(maps)).names, 'examples']
+
+    def check(self, continued: bool) -> None:
+        """Maps and rule can be built, and the loader holds what is read.
+
+        Raises:
+            ConfigError: Names what is wrong.
+        """
+        path, settings = self.masks_section, self.config[self.masks_section]
+        check_types(settings['rule'], f'{path}.rule')
+        with explained(f'{path}.rule'):
+            MASK_RULES.build(copy.deepcopy(settings['rule']))
+        known = {'batch_size', 'num_workers', 'dataset'}
+        unread = [key for key in settings['dataloader'] if key not in known]
+        if unread:
+            raise ConfigError(
+                f'{path}.dataloader: nothing reads {", ".join(unread)}; expected only '
+                f'{", ".join(sorted(known))}.'
+            )
 
     def run(self, context: Context) -> Outcome:
         """Make the masks; those already there are kept."""

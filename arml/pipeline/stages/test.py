@@ -7,6 +7,7 @@ from mmengine.dist import is_main_process
 
 from arml.atomic import write_json
 from arml.config.sections import set_leaf
+from arml.pipeline.checks import check_evaluator
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pipeline.testing import (
@@ -47,6 +48,20 @@ class TestStage(Stage):
         for leaf in self.bind:
             set_leaf(settings, leaf, None)
         return loader_fingerprints(settings, ('test_dataloader',), self.fingerprint_cache)
+
+    def items(self) -> list[str]:
+        """The metrics, and a few predictions."""
+        return ['metrics', 'examples']
+
+    def check(self, continued: bool) -> None:
+        """The metrics can be built.
+
+        Raises:
+            ConfigError: If not, or if the section has no test data.
+        """
+        settings = runner_settings(self.config, self.section)
+        prefix = f'{self.section}.' if self.section else ''
+        check_evaluator(settings['test_evaluator'], f'{prefix}test_evaluator')
 
     def run(self, context: Context) -> Outcome:
         """Test, and keep a few predictions."""

@@ -11,11 +11,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
+from arml.config.overrides import check_path
 from arml.config.sections import name_apart, runner_config, section_of, set_leaf
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
 from arml.models.weights import locate
+from arml.pipeline import checks
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
@@ -61,28 +63,44 @@ class TrainStage(Stage):
             settings, ('train_dataloader', 'val_dataloader'), self.fingerprint_cache
         )
 
+    def items(self) -> list[str]:
+        """The chosen parameters, and the history."""
+        return ['checkpoint', 'history']
+
     def check(self, continued: bool) -> None:
-        """Batches to train on, and initial weights that can be had.
+        """Everything a training is built from, without its data and weights.
 
         Raises:
-            ConfigError: If the training split is smaller than a batch.
+            ConfigError: Names the leaf that is wrong.
             CheckpointError: If weights that the model asks for cannot be had.
         """
         settings = self._runner_settings()
+        prefix = f'{self.section}.' if self.section else ''
+        for part in ('train_dataloader', 'train_cfg'):
+            if not isinstance(settings.get(part), dict):
+                raise ConfigError(f'pipeline stage {self.name}: {prefix}{part} is missing.')
+        for leaf in self.bind:
+            check_path(settings, leaf, None, f'pipeline stage {self.name}, bind')
         loader = settings['train_dataloader']
+        checks.check_loop(settings['train_cfg'], f'{prefix}train_cfg')
+        metrics = checks.check_evaluator(settings.get('val_evaluator'), f'{prefix}val_evaluator')
+        info = metainfo_of(loader['dataset'])
+        validates = settings.get('val_dataloader') is not None
+        checks.check_choice(settings['default_hooks'].get('checkpoint'), metrics, info, validates)
+        model = checks.build_on_meta(settings['model'], f'{prefix}model')
+        checks.check_outputs(model, info, f'{prefix}model')
         tiles = len(DATASETS.build({**loader['dataset'], 'masks': None, 'pipeline': []}))
-        batch = loader['batch_size'] * _world_size()
-        if tiles < batch and loader.get('drop_last', False):
-            where = f'{self.section}.' if self.section else ''
-            raise ConfigError(
-                f'{where}train_dataloader.batch_size: found {loader["batch_size"]} on '
-                f'{_world_size()} processes, and {tiles} tiles to train on; the last incomplete '
-                f'batch is dropped, so there would be no step. Set it to at most '
-                f'{tiles // _world_size()}.'
-            )
-        if not continued and not settings.get('load_from'):
-            for source in pretrained_sources(settings['model']):
-                locate(source)
+        steps = checks.check_batches(
+            model, loader, tiles, _world_size(), f'{prefix}train_dataloader'
+        )
+        checks.check_optimisation(
+            model, settings.get('optim_wrapper'), settings.get('param_scheduler'), steps, prefix
+        )
+        if continued:
+            return
+        start = settings.get('load_from')
+        for source in [start] if start else pretrained_sources(settings['model']):
+            locate(source)
 
     def run(self, context: Context) -> Outcome:
         """Train, or go on training, and keep the chosen parameters as ``checkpoint.pth``."""
