@@ -23,7 +23,11 @@ model = dict(
             dropout_ratio=0.1,
             num_classes=4,
             norm_cfg=norm_cfg,
-            align_corners=False),
+            align_corners=False,
+            # mmseg would start the last convolution at a deviation of 0.01. The relation losses do not
+            # depend on the scale of the logits, so their gradient grows as that shrinks: at such a
+            # start it drowns the masks. torch's own start is used instead.
+            init_cfg=None),
         train_cfg=dict(),
         test_cfg=dict(mode='whole')))
 
