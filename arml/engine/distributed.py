@@ -37,9 +37,7 @@ def init(launcher: str) -> None:
     if launcher == 'none' or dist.is_initialized():
         return
     if launcher not in VARIABLES:
-        raise ConfigError(
-            f'--launcher: found {launcher!r}, expected none, {", ".join(VARIABLES)}.'
-        )
+        raise ConfigError(f'--launcher: found {launcher!r}, expected none, {", ".join(VARIABLES)}.')
     needed, command = VARIABLES[launcher]
     absent = [name for name in needed if name not in os.environ]
     if absent:

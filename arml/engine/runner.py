@@ -74,10 +74,7 @@ class StageRunner(Runner):
             self.optim_wrapper.load_state_dict(content['optimizer'])
         if resume_param_scheduler and self.param_schedulers is not None:
             self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-            for scheduler, state in zip(
-                self.param_schedulers, content['param_schedulers'], strict=True
-            ):
-                scheduler.load_state_dict(state)
+            _load_schedules(self.param_schedulers, content['param_schedulers'], filename)
         self._has_loaded = True
         self.logger.info(f'resumed epoch: {self.epoch}, iter: {self.iter}')
 
@@ -91,7 +88,7 @@ class StageRunner(Runner):
             'meta': {**_plain(meta), 'epoch': self.epoch, 'iter': self.iter},
             'state_dict': _plain(self._bare_model().state_dict()),
             'optimizer': _plain(self.optim_wrapper.state_dict()),
-            'param_schedulers': _plain([s.state_dict() for s in self.param_schedulers or []]),
+            'param_schedulers': _plain(_schedule_states(self.param_schedulers or [])),
             'scalars': checkpoints.pack_history(self.message_hub.log_scalars),
         }
 
@@ -116,6 +113,33 @@ class StageRunner(Runner):
 
     def _bare_model(self) -> nn.Module:
         return self.model.module if is_model_wrapper(self.model) else self.model
+
+
+def _schedule_states(schedules: Any) -> Any:
+    """States of the schedules: a list, or with several optimisers lists by their names."""
+    if isinstance(schedules, dict):
+        return {name: _schedule_states(group) for name, group in schedules.items()}
+    return [schedule.state_dict() for schedule in schedules]
+
+
+def _load_schedules(schedules: Any, states: Any, filename: str) -> None:
+    """The inverse of :func:`_schedule_states`.
+
+    Raises:
+        CheckpointError: If the checkpoint was made with other schedules.
+    """
+    by_name = isinstance(schedules, dict)
+    if by_name != isinstance(states, dict) or len(schedules) != len(states):
+        raise CheckpointError(
+            f'checkpoint {filename}: cannot be resumed from, its param_scheduler was another one. '
+            'Train without --resume.'
+        )
+    if by_name:
+        for name, group in schedules.items():
+            _load_schedules(group, states.get(name, []), filename)
+    else:
+        for schedule, state in zip(schedules, states, strict=True):
+            schedule.load_state_dict(state)
 
 
 def _plain(value: Any) -> Any:

@@ -166,7 +166,9 @@ def check_optimisation(
         optimiser = built[name] if by_name and isinstance(built, OptimWrapperDict) else built
         for index, cfg in enumerate([group] if isinstance(group, dict) else group or []):
             path = f'{prefix}param_scheduler' + (f'.{name}' if by_name else '') + f'.{index}'
-            for one in optimiser.values() if isinstance(optimiser, OptimWrapperDict) else [optimiser]:
+            for one in (
+                optimiser.values() if isinstance(optimiser, OptimWrapperDict) else [optimiser]
+            ):
                 _check_schedule(copy.deepcopy(dict(cfg)), one, steps, path)
 
 
@@ -182,7 +184,9 @@ def _optimisers(wrapper: dict[str, Any], path: str) -> Iterator[tuple[str, dict[
 def _check_schedule(cfg: dict[str, Any], optimiser: Any, steps: int, path: str) -> None:
     cls = PARAM_SCHEDULERS.get(cfg.get('type') or '')
     if cls is None:
-        raise ConfigError(f'{path}.type: found {cfg.get("type")!r}, which is no schedule of mmengine.')
+        raise ConfigError(
+            f'{path}.type: found {cfg.get("type")!r}, which is no schedule of mmengine.'
+        )
     with explained(path), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that the optimiser has made no step yet
         if cfg.pop('convert_to_iter_based', False):

@@ -15,7 +15,7 @@ from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from arml.atomic import unwritable, write_json, write_text
 from arml.config.load import datasets_in
 from arml.engine import distributed
-from arml.errors import ConfigError
+from arml.errors import ArmlError, ConfigError
 from arml.pipeline.data import check_before_training
 from arml.pipeline.environment import describe
 from arml.pipeline.finish import finish
@@ -140,13 +140,15 @@ def run_pipeline(
     }  # fmt: skip
     if is_main_process():
         _announce(config, plan, folder, store, record, resume)
-        _prepare(folder, run_key)
+        _prepare(folder, run_key, [item.stage.name for item in plan])
         write_text(folder / 'config.py', config.pretty_text)
         write_json(folder / 'environment.json', record)
 
     for item in plan:
         if item.state != 'finished':
-            item.stage.check(continued=resume and item.state == 'started')
+            going_on = resume and item.state == 'started'
+            lies = store.folder(item.stage.name, item.key)
+            item.stage.check(continued=going_on and item.stage.resumable(lies))
     products: dict[str, Product] = {}
     for item in plan:
         products[item.stage.name] = _run_stage(
@@ -160,17 +162,36 @@ def run_pipeline(
     return result
 
 
-def _prepare(folder: Path, run_key: str) -> None:
-    """Make the work dir; take out the result of another run, which must not stand beside this config."""
+def _prepare(folder: Path, run_key: str, stages: list[str]) -> None:
+    """Make the work dir; take out the result of another run, which must not stand beside this config.
+
+    Raises:
+        ArmlError: If a file or folder there has the name of a stage, or it cannot be written to.
+    """
     result = folder / 'result.json'
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if result.is_file() and json.loads(result.read_text()).get('run') != run_key:
-            result.unlink()
-    except ValueError:
-        result.unlink()
+        for name in stages:
+            if (folder / name).exists() and not (folder / name).is_symlink():
+                raise ArmlError(
+                    f'work dir {folder}: {name} is no link, but the product of the stage {name} will be '
+                    'linked under that name. Move it away, or give another --work-dir.'
+                )
+        if result.is_file() and _run_of(result) != run_key:
+            pictures = [folder / f'{name}.png' for name in ('curves', 'tiles', *stages)]
+            links = [p for p in folder.iterdir() if p.is_symlink() and p.is_dir()]
+            for old in (folder / 'table.md', *pictures, *links, result):
+                old.unlink(missing_ok=True)
     except OSError as error:
-        raise unwritable(folder / 'result.json', error) from error
+        raise unwritable(result, error) from error
+
+
+def _run_of(result: Path) -> str | None:
+    """The key of the run that a result is of; None if it cannot be read."""
+    try:
+        return json.loads(result.read_text()).get('run')
+    except (ValueError, AttributeError):
+        return None
 
 
 def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: str, run_name: str):
@@ -237,11 +258,11 @@ def _announce(config, plan, folder, store, record, resume) -> None:
     say(f'{record["name"]}, seed {record["seed"]}, commit {commit[:12]}, torch {versions["torch"]}')
     say(f'data {config.get("data_root")}, products in {store.root}, result in {folder}')
     for item in plan:
-        todo = {
-            'finished': 'finished before, will be reused',
-            'started': 'interrupted, will be continued'
-            if resume
-            else 'interrupted, begins again (add --resume to continue it)',
-            'new': 'to be done',
-        }[item.state]
+        todo = {'finished': 'finished before, will be reused', 'new': 'to be done'}.get(item.state)
+        if item.state == 'started':
+            todo = 'interrupted, begins again (add --resume to continue it)'
+            if not item.stage.resumable(store.folder(item.stage.name, item.key)):
+                todo = 'interrupted before there was anything to continue, begins again'
+            elif resume:
+                todo = 'interrupted, will be continued'
         say(f'  {item.stage.name:<14} {item.key}  {todo}')

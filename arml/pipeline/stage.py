@@ -127,6 +127,10 @@ class Stage:
             ArmlError: Names what is wrong.
         """
 
+    def resumable(self, folder: Path) -> bool:
+        """Whether an unfinished product in ``folder`` holds something to go on from."""
+        return any(folder.iterdir())
+
     def tidy(self, folder: Path) -> None:
         """Remove from ``folder`` what only an unfinished product needs. Called once it is finished."""
 

@@ -26,7 +26,9 @@ TINY = CONFIGS / 'arml_tiny_synthetic.py'
     ],
 )
 def test_parts__override_of_what_no_stage_reads(name, path):
-    with pytest.raises(ConfigError, match=f'override {path}: (no stage of the pipeline|there is no)'):
+    with pytest.raises(
+        ConfigError, match=f'override {path}: (no stage of the pipeline|there is no)'
+    ):
         load_config(CONFIGS / f'{name}.py', {path: 3}, for_run=True)
 
 
@@ -85,6 +87,8 @@ def test_parts__no_persistent_workers_where_there_are_none():
 def test_parts__memory_is_pinned_for_a_gpu_only(monkeypatch, gpu):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
     config = load_config(CONFIGS / 'arml_resnet38_bcss.py')
-    pinned = [loader['pin_memory'] for loader in loaders_in(config._cfg_dict) if 'pin_memory' in loader]
+    pinned = [
+        loader['pin_memory'] for loader in loaders_in(config._cfg_dict) if 'pin_memory' in loader
+    ]
     assert len(pinned) == 6
     assert set(pinned) == {gpu}

@@ -209,6 +209,16 @@ def test_history__rows(tmp_path):
     ]
 
 
+def test_history__rates_of_several_optimisers(tmp_path):
+    hook, runner = HistoryHook(), Runner(tmp_path)
+    rates = {'a.lr': [0.1, 0.2], 'b.lr': [0.3], 'a.momentum': [0.9]}
+    runner.optim_wrapper = SimpleNamespace(get_lr=lambda: rates)
+    hook.before_train(runner)
+    epoch(hook, runner, [1.0])
+    (row,) = read_history(tmp_path / 'history.jsonl')
+    assert row == {'epoch': 1, 'iter': 1, 'kind': 'train', 'a.lr': 0.1, 'b.lr': 0.3, 'loss': 1.0}
+
+
 def test_history__resume_drops_rows_that_are_run_again(tmp_path):
     hook, runner = HistoryHook(), Runner(tmp_path)
     hook.before_train(runner)
@@ -227,7 +237,9 @@ def test_history__loss_that_is_not_finite_ends_the_training_by_name(tmp_path, ba
     hook, runner = HistoryHook(), Runner(tmp_path)
     hook.before_train(runner)
     epoch(hook, runner, [1.0])
-    with pytest.raises(ArmlError, match=r'training: loss is not finite in epoch 2.*--resume'):
+    with pytest.raises(
+        ArmlError, match=r'training: loss is not finite in epoch 2.*and run again: with another'
+    ):
         epoch(hook, runner, [1.0, bad, 1.0])
     assert len(read_history(tmp_path / 'history.jsonl')) == 1
 

@@ -3,7 +3,7 @@
 import pytest
 from tiny_run import load
 
-from arml.errors import ConfigError, CheckpointError
+from arml.errors import CheckpointError, ConfigError
 from arml.pipeline.run import build_stages
 
 
@@ -68,7 +68,10 @@ def test_checks__a_single_tile_in_the_last_batch(data, tmp_path):
     given = {'train_dataloader__batch_size': 11, 'train_dataloader__drop_last': False}
     with pytest.raises(ConfigError, match='would hold a single tile'):
         check(data, tmp_path, **given)
-    frozen = {'classifier__model__backbone__norm_eval': True, 'classifier__model__neck__enabled': False}
+    frozen = {
+        'classifier__model__backbone__norm_eval': True,
+        'classifier__model__neck__enabled': False,
+    }
     check(data, tmp_path, classifier__train_dataloader__batch_size=1, **frozen)  # no statistics
 
 

@@ -188,7 +188,9 @@ def test_keys__weight_files_count_by_content(data, store, tmp_path, overrides, f
 
 
 def test_keys__a_weight_file_that_is_gone_makes_no_other_key(data, store):
-    with pytest.raises(CheckpointError, match=r'weights a\.pth: no such file.*found by its content'):
+    with pytest.raises(
+        CheckpointError, match=r'weights a\.pth: no such file.*found by its content'
+    ):
         keys_of(data, store, load_from='a.pth')
 
 

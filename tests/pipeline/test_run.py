@@ -167,6 +167,10 @@ def test_run__an_old_result_does_not_stand_beside_a_new_config(tiny_run, tmp_pat
     work = tmp_path / 'work'
     work.mkdir()
     (work / 'result.json').write_text(json.dumps({'run': 'another'}))
+    old = ['table.md', 'curves.png', 'tiles.png', 'pseudo_masks.png']
+    for name in old:
+        (work / name).write_text('old')
+    (work / 'notes.txt').write_text('mine')
 
     def killed(*_, **__):
         raise KeyboardInterrupt
@@ -175,7 +179,43 @@ def test_run__an_old_result_does_not_stand_beside_a_new_config(tiny_run, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(tiny_run.load(), work)
     assert (work / 'config.py').is_file()
-    assert not (work / 'result.json').exists()
+    assert not [name for name in (*old, 'result.json') if (work / name).exists()]
+    assert (work / 'notes.txt').is_file()
+
+
+def test_run__a_folder_where_a_product_would_be_linked(tiny_run, no_training, tmp_path):
+    (tmp_path / 'work' / 'segmentor').mkdir(parents=True)
+    with pytest.raises(ArmlError, match='segmentor is no link, .* another --work-dir'):
+        run_pipeline(tiny_run.load(), tmp_path / 'work')
+    assert not (tmp_path / 'work' / 'config.py').exists()
+
+
+def test_run__one_log_is_kept(tiny_run):
+    for stage in ('classifier', 'segmentor', 'test'):
+        folder = tiny_run.work / stage
+        assert len(list((folder / 'log').rglob('*.log'))) == 1
+        assert not list(folder.rglob('*.py'))
+        assert not [p.name for p in folder.iterdir() if p.name[:2] == '20']
+
+
+def test_run__killed_before_its_first_checkpoint_begins_anew(tiny_run, tmp_path, monkeypatch):
+    store = shutil.copytree(tiny_run.store, tmp_path / 'store')
+    folder = store / 'segmentor' / tiny_run.result['stages']['segmentor']['key']
+    for name in ('product.json', 'checkpoint.pth'):
+        (folder / name).unlink()
+    seen = {}
+
+    def check(self, continued):
+        seen[self.name] = continued
+        raise ArmlError('far enough')
+
+    monkeypatch.setattr('arml.pipeline.stages.TrainStage.check', check)
+    for made in (False, True):
+        if made:
+            (folder / 'last_checkpoint').write_text('epoch_1.pth')
+        with pytest.raises(ArmlError, match='far enough'):
+            run_pipeline(load(tiny_run.data, store), tmp_path / 'work', resume=True)
+        assert seen == {'segmentor': made}
 
 
 def test_run__result_is_written_last(tiny_run, tmp_path, monkeypatch):
@@ -193,11 +233,17 @@ def test_run__announces_what_will_be_done(tiny_run, tmp_path, capsys, monkeypatc
     store = shutil.copytree(tiny_run.store, tmp_path / 'store')
     key = tiny_run.result['stages']['segmentor']['key']
     (store / 'segmentor' / key / 'product.json').unlink()
-    for resume, words in ((False, 'begins again (add --resume'), (True, 'will be continued')):
+    state = store / 'segmentor' / key / 'last_checkpoint'
+    for resume, words in (
+        (True, 'before there was anything to continue'),
+        (False, 'begins again (add --resume'),
+        (True, 'will be continued'),
+    ):
         with pytest.raises(pytest.fail.Exception):
             run_pipeline(load(tiny_run.data, store), tmp_path / 'work', resume=resume)
         said = capsys.readouterr().err
         assert words in said
+        state.write_text('epoch_1.pth')
         assert said.count('finished before, will be reused') == 5
 
 

@@ -59,14 +59,15 @@ class HistoryHook(Hook):
         means = torch.stack([self._sums[name] for name in names]) / max(self._count, 1)
         all_reduce(means, op='mean')
         row = {'epoch': runner.epoch + 1, 'iter': runner.iter, 'kind': 'train'}
-        row['lr'] = runner.optim_wrapper.get_lr()['lr'][0]
+        row.update(_learning_rates(runner.optim_wrapper.get_lr()))
         row.update(zip(names, means.tolist(), strict=True))
         bad = [name for name in names if not math.isfinite(row[name])]
         if bad:
             raise ArmlError(
                 f'training: {", ".join(bad)} is not finite in epoch {runner.epoch + 1}. The checkpoint of '
                 'the epoch before is kept. Lower optim_wrapper.optimizer.lr, or set '
-                'optim_wrapper.clip_grad=dict(max_norm=1.0), then run again with --resume.'
+                'optim_wrapper.clip_grad=dict(max_norm=1.0), and run again: with another setting this '
+                'stage begins anew, the finished ones before it are reused.'
             )
         self._append(runner, row)
 
@@ -93,6 +94,15 @@ class HistoryHook(Hook):
 def read_history(path: Path) -> list[dict]:
     """The rows of a ``history.jsonl``."""
     return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def _learning_rates(found: dict[str, list[float]]) -> dict[str, float]:
+    """The rate of the first group: ``lr``, or of each of several optimisers ``<name>.lr``."""
+    return {
+        name: rates[0]
+        for name, rates in found.items()
+        if (name == 'lr' or name.endswith('.lr')) and not name.startswith('base_') and rates
+    }
 
 
 def _is_number(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """The one test of a trained model."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -9,6 +10,7 @@ from arml.atomic import write_json
 from arml.config.sections import set_leaf
 from arml.pipeline.checks import check_evaluator
 from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.pipeline.logs import tidy_logs
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pipeline.testing import (
     build_runner,
@@ -38,7 +40,9 @@ class TestStage(Stage):
         """Model, test data and metric."""
         settings = runner_settings(self.config, self.section)
         kept = {k: settings[k] for k in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')}
-        kept['model'] = without_pretrained(kept['model'])  # the checkpoint's weights take their place
+        kept['model'] = without_pretrained(
+            kept['model']
+        )  # the checkpoint's weights take their place
         kept['test_dataloader'].pop('batch_size', None)
         return {**kept, 'examples': self.examples}
 
@@ -62,6 +66,10 @@ class TestStage(Stage):
         settings = runner_settings(self.config, self.section)
         prefix = f'{self.section}.' if self.section else ''
         check_evaluator(settings['test_evaluator'], f'{prefix}test_evaluator')
+
+    def tidy(self, folder: Path) -> None:
+        """Keep the newest log, as ``log/``."""
+        tidy_logs(folder)
 
     def run(self, context: Context) -> Outcome:
         """Test, and keep a few predictions."""

@@ -19,6 +19,7 @@ from arml.errors import ConfigError
 from arml.models.weights import locate
 from arml.pipeline import checks
 from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.pipeline.logs import tidy_logs
 from arml.pipeline.model_card import model_card
 from arml.pipeline.stage import Context, Outcome, Stage
 from arml.registry import DATASETS, STAGES
@@ -121,8 +122,13 @@ class TrainStage(Stage):
             notes={'epochs': epochs, 'seconds': round(time.time() - start, 1)},
         )
 
+    def resumable(self, folder: Path) -> bool:
+        """Whether a training state was saved."""
+        return _latest(folder) is not None
+
     def tidy(self, folder: Path) -> None:
-        """Remove the training states; the chosen parameters are in ``checkpoint.pth``."""
+        """Remove the training states; keep the chosen ones and the newest log, as ``log/``."""
+        tidy_logs(folder)
         for state in [*folder.glob('epoch_*.pth'), *folder.glob('best_epoch_*.pth')]:
             state.unlink()
         (folder / 'last_checkpoint').unlink(missing_ok=True)
