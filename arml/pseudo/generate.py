@@ -106,7 +106,7 @@ def generate(
 
     maps = MAPS.build(copy.deepcopy(settings['maps']))
     rule = MASK_RULES.build(copy.deepcopy(settings['rule']))
-    names, extras = list(maps.names), _extras_of(rule)
+    names, extras = list(maps.names), extras_of(rule)
     stems = [Path(dataset.get_data_info(i)['img_path']).stem for i in range(len(dataset))]
     mine = range(rank, len(dataset), world)
     todo = [i for i in mine if not all(f.is_file() for f in _files(out, stems[i], names, extras))]
@@ -132,7 +132,7 @@ def generate(
     made = Made(
         masks=names,
         tiles=len(dataset),
-        extras=[f'{name}.{extra}' for name in names for extra in extras],
+        extras=extra_names(names, extras),
     )
     if rank == 0:
         made.scores = _score(dataset, out, names, stems)
@@ -166,7 +166,17 @@ def _masks_of(classifier, batch: dict, maps, rule, split: str):
             yield path.stem, name, rule(full, present[index].to(full.device), image)
 
 
-def _extras_of(rule) -> tuple[str, ...]:
+def extra_names(names: list[str], extras: tuple[str, ...]) -> list[str]:
+    """The folders of arrays beside those of masks: ``<map>.<extra>``."""
+    return [f'{name}.{extra}' for name in names for extra in extras]
+
+
+def extras_of(rule: Any) -> tuple[str, ...]:
+    """What a rule says that it gives beside a mask.
+
+    Raises:
+        ConfigError: If a name cannot be part of a folder's.
+    """
     names = tuple(getattr(rule, 'extras', ()))
     wrong = [name for name in names if not str(name).isidentifier()]
     if wrong:
@@ -187,7 +197,7 @@ def _check_extras(rule, given: dict[str, np.ndarray], named: tuple[str, ...]) ->
 def _files(out: Path, stem: str, names: list[str], extras: tuple[str, ...]) -> list[Path]:
     """All that is made of one tile."""
     masks = [out / name / f'{stem}.png' for name in names]
-    return masks + [out / f'{n}.{extra}' / f'{stem}.npy' for n in names for extra in extras]
+    return masks + [out / name / f'{stem}.npy' for name in extra_names(names, extras)]
 
 
 def _classifier(model: dict[str, Any], checkpoint: Path, device: torch.device):

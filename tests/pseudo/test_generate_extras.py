@@ -89,3 +89,13 @@ def test_write_extra__raises(tmp_path):
     with pytest.raises(DataError, match='NaN'):
         write_extra(tmp_path / 'a.npy', np.full((2, 2), np.nan, np.float32))
     assert not list(tmp_path.iterdir())
+
+
+def test_mask_stage__names_the_extras_before_it_runs(tiny_run, tmp_path, monkeypatch):
+    from arml.pipeline.stages.masks import MaskStage
+
+    monkeypatch.setitem(MASK_RULES.module_dict, 'WeighingRule', WeighingRule)
+    config = load(tiny_run.data, tmp_path / 'store')
+    config.pseudo_masks.rule.type = 'arml.WeighingRule'
+    stage = MaskStage(name='pseudo_masks', config=config, section='classifier')
+    assert stage.items() == ['final', 'final.weight', 'final.score', 'examples']

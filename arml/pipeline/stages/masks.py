@@ -14,7 +14,7 @@ from arml.pipeline.checks import check_types, explained
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.examples import copy_example, evenly
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
-from arml.pseudo.generate import generate
+from arml.pseudo.generate import extra_names, extras_of, generate
 from arml.registry import DATASETS, MAPS, MASK_RULES, STAGES
 
 
@@ -57,11 +57,16 @@ class MaskStage(Stage):
         return found
 
     def items(self) -> list[str]:
-        """A folder of masks a map name, and a few of them for the picture."""
+        """A folder of masks a map name, one of arrays for each extra of the rule, and a few of them for the picture."""
         maps = self.config[self.masks_section]['maps']
         check_types(maps, f'{self.masks_section}.maps')
         with explained(f'{self.masks_section}.maps'):
-            return [*MAPS.build(copy.deepcopy(maps)).names, 'examples']
+            names = list(MAPS.build(copy.deepcopy(maps)).names)
+        rule = self.config[self.masks_section]['rule']
+        check_types(rule, f'{self.masks_section}.rule')
+        with explained(f'{self.masks_section}.rule'):
+            extras = extras_of(MASK_RULES.build(copy.deepcopy(rule)))
+        return [*names, *extra_names(names, extras), 'examples']
 
     def check(self, continued: bool) -> None:
         """Maps and rule can be built, and the loader holds what is read.
