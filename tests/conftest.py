@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import arml  # noqa: F401  (before timm: cures a clash of CPU torch and CUDA torchvision)
 import numpy as np
 import pytest
 from PIL import Image
