@@ -3,15 +3,18 @@
 import sys
 from pathlib import Path
 
-import arml  # noqa: F401  (before timm: cures a clash of CPU torch and CUDA torchvision)
 import numpy as np
 import pytest
 from PIL import Image
 
+import arml  # noqa: F401  (before timm: cures a clash of CPU torch and CUDA torchvision)
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-COLOURS = np.array([[150, 60, 140], [220, 150, 190], [70, 50, 130], [190, 120, 140], [245, 245, 245]])
+COLOURS = np.array(
+    [[150, 60, 140], [220, 150, 190], [70, 50, 130], [190, 120, 140], [245, 245, 245]]
+)
 PALETTE = [255, 0, 0, 0, 255, 0, 0, 0, 255, 153, 0, 255, 255, 255, 255]
 
 
@@ -25,7 +28,9 @@ def draw_tile(rng: np.random.Generator, classes: list[int], size: int = 32):
     return image.clip(0, 255).astype(np.uint8), mask
 
 
-def write_fake_tissue(root: Path, train: int = 12, val: int = 6, test: int = 6, seed: int = 0) -> Path:
+def write_fake_tissue(
+    root: Path, train: int = 12, val: int = 6, test: int = 6, seed: int = 0
+) -> Path:
     """A data folder in the BCSS layout with tiles of 32 pixels, every class sometimes absent."""
     rng = np.random.default_rng(seed)
     combinations = [[0, 1], [1, 2], [2, 3], [3, 0], [0], [1], [2, 1, 4], [3, 1, 0]]
@@ -57,13 +62,13 @@ def _started():
     start()
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake_tissue(tmp_path: Path) -> Path:
     """A small data folder in the BCSS layout."""
     return write_fake_tissue(tmp_path / 'data')
 
 
-@pytest.fixture()
+@pytest.fixture
 def pipeline_config() -> Path:
     """A config of all stages that runs in seconds."""
     return ROOT / 'tests' / 'conf' / 'pipeline.py'

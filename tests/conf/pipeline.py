@@ -25,15 +25,18 @@ backbone = dict(
     type='arml.TimmBackbone',
     model_name='resnet18',
     output_stride=8,
-    out_indices=(3, ),
+    out_indices=(3,),
     pretrained=False,
-    model_args=dict(channels=(4, 8, 8, 8)))
+    model_args=dict(channels=(4, 8, 8, 8)),
+)
 
 model = dict(
     network=dict(
         backbone=backbone,
-        decode_head=dict(in_channels=8, channels=8, pool_scales=(1, 2), dropout_ratio=0.1)),
-    srm=dict(per_tile=8))
+        decode_head=dict(in_channels=8, channels=8, pool_scales=(1, 2), dropout_ratio=0.1),
+    ),
+    srm=dict(per_tile=8),
+)
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=masks))
 val_dataloader = dict(batch_size=4, dataset=dict(pipeline=truth))
 test_dataloader = dict(batch_size=4, dataset=dict(pipeline=truth))
@@ -41,14 +44,12 @@ train_cfg = dict(max_epochs=3)
 classifier = dict(
     input_size=input_size,
     tile_size=tile_size,
-    model=dict(
-        backbone=backbone,
-        neck=dict(in_channels=8, reduction=2),
-        head=dict(in_channels=8)),
+    model=dict(backbone=backbone, neck=dict(in_channels=8, reduction=2), head=dict(in_channels=8)),
     train_dataloader=dict(batch_size=4, dataset=dict(pipeline=labels)),
     val_dataloader=dict(batch_size=4, dataset=dict(pipeline=truth)),
     test_dataloader=dict(batch_size=4, dataset=dict(pipeline=truth)),
-    train_cfg=dict(max_epochs=3, val_interval=1))
+    train_cfg=dict(max_epochs=3, val_interval=1),
+)
 pseudo_masks = dict(dataloader=dict(batch_size=4, dataset=dict(pipeline=plain)))
 
 del flip, jitter, labels, masks, plain, truth, backbone

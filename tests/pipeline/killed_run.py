@@ -72,7 +72,8 @@ MOMENTS = {
     ),
     'in the pseudo masks': lambda: in_masks(5),
     'between training and validation of the segmentor': lambda: between_training_and_validation(
-        'segmentor', 2  # the first that is validated
+        'segmentor',
+        2,  # the first that is validated
     ),
     'after the best, before the state': lambda: before_writing('epoch_2.pth'),
     'before the product': lambda: before_writing('checkpoint.pth'),
