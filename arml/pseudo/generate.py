@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,9 +15,10 @@ from torch.utils.data import DataLoader, Subset
 
 from arml.atomic import write_json
 from arml.datasets.fingerprint import file_sha256, fingerprint
+from arml.datasets.transforms import decode_tile
 from arml.device import device_of
 from arml.engine import checkpoint as checkpoints
-from arml.errors import ArmlError, ConfigError, DataError
+from arml.errors import ArmlError, ConfigError
 from arml.evaluation.confusion import confusion_matrix, protocol_metrics
 from arml.progress import Progress
 from arml.pseudo.io import read_mask, write_extra, write_mask
@@ -155,7 +155,7 @@ def _masks_of(classifier, batch: dict, maps, rule, split: str):
         present = classifier.presence(inputs, features=features).cpu()
     for index, sample in enumerate(samples):
         path = Path(sample.img_path)
-        image = _rgb(path)
+        image = np.ascontiguousarray(decode_tile(path)[..., ::-1])  # BGR to RGB
         for name, values in found.items():
             full = F.interpolate(
                 values[index : index + 1].float(),
@@ -248,15 +248,6 @@ def _score(dataset, out: Path, names: list[str], stems: list[str]) -> dict[str, 
             mask = np.minimum(read_mask(out / name / f'{stem}.png'), background)
             totals[name] += confusion_matrix(mask, truth, background + 1)
     return {name: protocol_metrics(matrix, classes, 'A') for name, matrix in totals.items()}
-
-
-def _rgb(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(
-            f'{path}: cannot be read as an image. Run tools/check_dataset.py on its folder.'
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _plain(value: Any) -> Any:

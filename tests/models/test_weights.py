@@ -179,7 +179,9 @@ def test_timm_backbone__other_weights_are_refused(hub, tmp_path):
 
 
 def test_timm_backbone__from_scratch_needs_no_hub(hub):
-    TimmBackbone('resnet18', pretrained=False).init_weights()
+    net = TimmBackbone('resnet18', pretrained=False)
+    net.init_weights()
+    assert all(torch.isfinite(value).all() for value in net.parameters())
 
 
 @pytest.mark.parametrize(

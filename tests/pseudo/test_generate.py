@@ -182,7 +182,7 @@ def test_generate__killed_in_the_middle(make, monkeypatch, tmp_path):
 def test_generate__nothing_to_do_needs_no_model(make, monkeypatch):
     make()
     monkeypatch.setattr(module, '_classifier', lambda *_: pytest.fail('built'))
-    make()
+    assert len(pixels(make())) == 12
 
 
 def other(checkpoint, path):
