@@ -5,5 +5,5 @@ _base_ = [
     './_base_/segmentors/pspnet_tiny.py',
     './_base_/schedules/segmentor_tiny.py',
     './_base_/datasets/ebhi_tiny.py',
-    './_base_/pipelines/arml_with_floors.py',
+    './_base_/pipelines/arml_tiny.py',
 ]

@@ -1,21 +1,9 @@
 # The baseline of stage 2: one network of the same template, cross entropy on the same pseudo masks.
-_base_ = ['./arml_tiny_ebhi.py']
-
-model = dict(num_networks=1, swv=dict(enabled=False), srm=dict(enabled=False), lambda_=0.0)
-pipeline = [
-    dict(name='classifier', type='arml.TrainStage', section='classifier'),
-    dict(
-        name='pseudo_masks',
-        type='arml.MaskStage',
-        section='classifier',
-        inputs=dict(checkpoint='classifier/checkpoint')),
-    dict(
-        name='segmentor',
-        type='arml.TrainStage',
-        bind={'train_dataloader.dataset.masks': 'pseudo_masks/final'}),
-    dict(
-        name='test',
-        type='arml.TestStage',
-        inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='cross entropy, same masks'),
+_base_ = [
+    './_base_/default_runtime.py',
+    './_base_/classifiers/resnet18_ars_tiny.py',
+    './_base_/segmentors/pspnet_tiny_alone.py',
+    './_base_/schedules/segmentor_tiny.py',
+    './_base_/datasets/ebhi_tiny.py',
+    './_base_/pipelines/cross_entropy_tiny.py',
 ]

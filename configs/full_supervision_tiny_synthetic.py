@@ -1,13 +1,11 @@
 # The upper bound: one network of the same template, cross entropy on the dense masks of train_mask/.
-_base_ = ['./arml_tiny_synthetic.py', ]
-
-model = dict(num_networks=1, swv=dict(enabled=False), srm=dict(enabled=False), lambda_=0.0)
-train_dataloader = dict(dataset=dict(masks='dense'))
-pipeline = [
-    dict(name='segmentor', type='arml.TrainStage'),
-    dict(
-        name='test',
-        type='arml.TestStage',
-        inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='full supervision'),
+_base_ = [
+    './_base_/default_runtime.py',
+    './_base_/classifiers/resnet18_ars_tiny.py',
+    './_base_/segmentors/pspnet_tiny_alone.py',
+    './_base_/schedules/segmentor_tiny.py',
+    './_base_/datasets/synthetic_tiny.py',
+    './_base_/pipelines/full_supervision_tiny.py',
 ]
+
+train_dataloader = dict(dataset=dict(masks='dense'))

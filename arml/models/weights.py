@@ -218,8 +218,14 @@ class SafePretrainedInit(PretrainedInit):
         """Fill ``module`` with the weights.
 
         Raises:
-            CheckpointError: If they cannot be had or do not fit.
+            CheckpointError: If they cannot be had or do not fit, or none are named.
         """
+        if not self.checkpoint:
+            raise CheckpointError(
+                f'{type(module).__name__}: init_cfg.checkpoint: found {self.checkpoint!r}, expected a '
+                'file, a URL or a name of the model zoo. Give one, let the pipeline bind it to the '
+                'product of a stage, or set init_cfg=None to start from scratch.'
+            )
         fill(module, read_weights(self.checkpoint, self.prefix), self.checkpoint)
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'Pretrained: {self.checkpoint}')

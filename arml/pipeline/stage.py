@@ -59,9 +59,13 @@ class Stage:
         name: Its name in the pipeline; also the store's folder and the ending of its logs.
         config: The resolved config of the run.
         section: Section of the config it works on; None is the top level.
-        bind: Leaves of its settings that are set from products: ``{leaf: 'stage/item'}``.
+        bind: Leaves of its settings that are set from products: ``{leaf: 'stage/item'}``. A leaf below
+            a part that the config switches off (None) takes nothing.
         inputs: Products it takes as they are: ``{role: 'stage/item'}``.
         row: Name of its line in the result table; None: no line.
+
+    Raises:
+        ConfigError: If a bound leaf has a value already, which the product would silently replace.
     """
 
     #: Raised when the same settings would now give another product.
@@ -81,7 +85,7 @@ class Stage:
         self.name = name
         self.config = config
         self.section = section
-        self.bind = dict(bind or {})
+        self.bind = _taken(dict(bind or {}), config, section, name)
         self.inputs = dict(inputs or {})
         self.row = row
 
@@ -180,3 +184,29 @@ class Stage:
     def _source_key(source: str, keys: dict[str, str]) -> str:
         stage, _, item = source.partition('/')
         return f'{keys[stage]}/{item}'
+
+
+def _taken(
+    bind: dict[str, str], config: Config, section: str | None, name: str
+) -> dict[str, str]:
+    """The bound leaves that the config has a use for.
+
+    Raises:
+        ConfigError: If one has a value already.
+    """
+    part = config._cfg_dict if section is None else config.get(section)
+    taken = {}
+    for leaf, source in bind.items():
+        node, *steps = part, *leaf.split('.')
+        while steps and isinstance(node, dict) and steps[0] in node:
+            node = node[steps.pop(0)]
+        if steps and node is None:
+            continue
+        if not steps and node is not None:
+            where = leaf if section is None else f'{section}.{leaf}'
+            raise ConfigError(
+                f'{where}: found {node!r}, but the pipeline sets it to the product {source} in stage '
+                f'{name}. Leave it None, or take the line {leaf!r} out of that stage\'s bind.'
+            )
+        taken[leaf] = source
+    return taken

@@ -32,7 +32,7 @@ backbone = dict(
 
 model = dict(
     network=dict(
-        backbone=backbone,
+        backbone=dict(model_args=dict(channels=(4, 8, 8, 8))),
         decode_head=dict(in_channels=8, channels=8, pool_scales=(1, 2), dropout_ratio=0.1),
     ),
     srm=dict(per_tile=8),

@@ -1,5 +1,6 @@
-# Stage 2 for two CPU cores, from scratch: three PSPNets on half the width of ResNet-18, up to its third
-# layer, output stride 8; tiles normalised by their own statistics.
+# Stage 2 for two CPU cores: three PSPNets on half the width of ResNet-18, up to its third layer, output
+# stride 8; tiles normalised by their own statistics. The pipeline sets the start of the backbones to
+# the trained classifier, the same network; init_cfg=None trains them from scratch.
 _base_ = ['./mutual_learning.py']
 
 norm_cfg = dict(type='BN', requires_grad=True)
@@ -13,7 +14,8 @@ model = dict(
             output_stride=8,
             out_indices=(3, ),
             pretrained=False,
-            model_args=dict(channels=(32, 64, 128, 256))),
+            model_args=dict(channels=(32, 64, 128, 256)),
+            init_cfg=dict(type='Pretrained', checkpoint=None, prefix='backbone')),
         decode_head=dict(
             type='PSPHead',
             in_channels=128,

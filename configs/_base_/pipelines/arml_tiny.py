@@ -1,4 +1,6 @@
-# The same, with the floors that the scores are read against.
+# As arml.py, with the floors that the scores are read against. As there are no ImageNet weights to start
+# from, the segmentor's backbones start from the classifier's, which is the same network
+# (model.network.backbone.init_cfg=None: from scratch).
 pipeline = [
     dict(name='classifier', type='arml.TrainStage', section='classifier'),
     dict(
@@ -10,7 +12,10 @@ pipeline = [
     dict(
         name='segmentor',
         type='arml.TrainStage',
-        bind={'train_dataloader.dataset.masks': 'pseudo_masks/final'}),
+        bind={
+            'train_dataloader.dataset.masks': 'pseudo_masks/final',
+            'model.network.backbone.init_cfg.checkpoint': 'classifier/checkpoint',
+        }),
     dict(name='floors', type='arml.FloorStage'),
     dict(
         name='cam_test',
