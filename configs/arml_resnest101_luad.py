@@ -7,3 +7,6 @@ _base_ = [
     './_base_/datasets/luad.py',
     './_base_/pipelines/arml.py',
 ]
+
+# The squeeze of ResNeSt's split attention has a bias before a batch norm, which cancels it.
+default_hooks = dict(parameter_check=dict(exceptions=['*.fc1.bias']))

@@ -12,6 +12,7 @@ from mmseg.datasets import BaseSegDataset
 
 from arml.datasets.labels import parse_label
 from arml.datasets.layout import SplitPaths, find_split, list_tiles
+from arml.datasets.transforms.recipes import name_recipe
 from arml.errors import ConfigError, DataError
 
 
@@ -31,6 +32,8 @@ class TissueDataset(BaseSegDataset):
             ``'train'`` those of ``train_mask/`` (full supervision only). A path: a folder of
             pseudo masks ``<stem>.png``.
         pipeline: Transforms, built in order.
+        augmentation: Recipe of the pipeline's ``arml.Augment``, one of
+            :data:`arml.datasets.transforms.RECIPES`; None where the pipeline has none.
         test_mode: Whether the split is validated or tested on.
         indices: Take only the first n tiles (int) or these (sequence).
         seed: Seed of the samples' randomness, which is a function of (seed, epoch, index) alone.
@@ -39,7 +42,7 @@ class TissueDataset(BaseSegDataset):
 
     Raises:
         DataError: If the folder, the split, its images, a mask or a label is missing or wrong.
-        ConfigError: If ``masks`` is not one of the three kinds.
+        ConfigError: If ``masks`` is not one of the three kinds, or ``augmentation`` names no recipe or no place.
     """
 
     #: Tiles of each split as published; empty where the number is the user's choice.
@@ -55,6 +58,7 @@ class TissueDataset(BaseSegDataset):
         split: str,
         masks: str | Path | None = None,
         pipeline: Sequence[Any] = (),
+        augmentation: str | None = None,
         test_mode: bool = False,
         indices: int | Sequence[int] | None = None,
         seed: int = 0,
@@ -78,7 +82,7 @@ class TissueDataset(BaseSegDataset):
             data_prefix={},
             indices=indices,
             serialize_data=serialize_data,
-            pipeline=list(pipeline),
+            pipeline=name_recipe(list(pipeline), augmentation),
             test_mode=test_mode,
             lazy_init=True,
         )

@@ -18,14 +18,14 @@ class TissueDataPreProcessor(SegDataPreProcessor):
     uses ``mean`` and ``std`` for all tiles, as networks trained on ImageNet expect.
 
     Args:
-        normalise: ``'dataset'`` or ``'tile'``.
+        normalise: ``'dataset'``, ``'tile'`` or ``'unit'``.
         epsilon: Smallest standard deviation of a channel, on 0..255, so that an empty tile stays
             finite.
         **kwargs: As of ``mmseg.SegDataPreProcessor``. ``mean`` and ``std`` (RGB, 0..255) are needed
-            for ``'dataset'`` and refused for ``'tile'``.
+            for ``'dataset'`` and not read otherwise, so that ``normalise`` can be changed alone.
 
     Raises:
-        ConfigError: If ``normalise`` is unknown, ``mean`` and ``std`` do not fit to it, or
+        ConfigError: If ``normalise`` is unknown, ``mean`` or ``std`` is missing for ``'dataset'``, or
             ``epsilon`` is not above 0.
     """
 
@@ -35,11 +35,17 @@ class TissueDataPreProcessor(SegDataPreProcessor):
                 f'data_preprocessor.normalise: found {normalise!r}, expected one of '
                 f'{", ".join(NORMALISATIONS)}.'
             )
-        if (kwargs.get('mean') is None) != (normalise == 'tile'):
-            raise ConfigError(
-                f'data_preprocessor.mean: found {kwargs.get("mean")} with normalise={normalise!r}; '
-                "expected values with 'dataset' and None with 'tile'."
-            )
+        if normalise == 'dataset':
+            for name in ('mean', 'std'):
+                if kwargs.get(name) is None:
+                    raise ConfigError(
+                        f"data_preprocessor.{name}: found None with normalise='dataset', expected one "
+                        "value for each of R, G, B on 0..255; or normalise='tile' or 'unit'."
+                    )
+        else:
+            scale = normalise == 'unit'
+            kwargs['mean'] = [0.0] * 3 if scale else None
+            kwargs['std'] = [255.0] * 3 if scale else None
         if not epsilon > 0:
             raise ConfigError(
                 f'data_preprocessor.epsilon: found {epsilon!r}, expected a number above 0.'

@@ -146,13 +146,14 @@ def generate(
 def _masks_of(classifier, batch: dict, maps, rule, split: str):
     data = classifier.data_preprocessor(batch, False)
     inputs, samples = data['inputs'], data['data_samples']
-    with torch.no_grad():
-        features = classifier.extract_feat(inputs)
-    found = maps(classifier, inputs, features=features)
+    features = None
     if split == 'train':
         present = torch.tensor([sample.metainfo['image_label'] for sample in samples]).bool()
     else:
-        present = classifier.presence(inputs, features=features).cpu()
+        with torch.no_grad():
+            features = classifier.extract_feat(inputs)
+            present = classifier.presence(inputs, features=features).cpu()
+    found = maps(classifier, inputs, features=features, present=present)
     for index, sample in enumerate(samples):
         path = Path(sample.img_path)
         image = np.ascontiguousarray(decode_tile(path)[..., ::-1])  # BGR to RGB

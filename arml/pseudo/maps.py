@@ -1,9 +1,10 @@
 """How class activation maps are computed from a classifier.
 
 The seam for other kinds of maps (several layers, gradients, prototypes): a class of the registry
-MAPS with ``names`` and ``__call__(classifier, inputs, features=None)`` that returns raw maps
-(N, K, h, w) by name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller has
-them already.
+MAPS with ``names`` and ``__call__(classifier, inputs, features=None, present=None)`` that returns
+raw maps (N, K, h, w) by name. ``features`` are ``classifier.extract_feat(inputs)`` where the caller
+has them already. ``present``, bool (N, K), are the only classes that the caller will read, None for
+all: where a map costs something, the others are left out and are 0.
 """
 
 from __future__ import annotations
@@ -70,7 +71,11 @@ class WeightMaps:
 
     @torch.no_grad()
     def __call__(
-        self, classifier: MapClassifier, inputs: Tensor, features: Tensor | None = None
+        self,
+        classifier: MapClassifier,
+        inputs: Tensor,
+        features: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the maps.
 
@@ -79,6 +84,7 @@ class WeightMaps:
             inputs: Preprocessed images, float, (N, 3, H, W).
             features: ``classifier.extract_feat(inputs)``, if the caller has them: the plain view
                 is then not computed again.
+            present: Not used: the maps of all classes cost one product.
 
         Returns:
             ``{'final': maps}``, float, (N, K, h, w).

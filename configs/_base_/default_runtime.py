@@ -21,5 +21,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=True),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='arml.StageCheckpointHook', interval=1, save_best='mIoU', rule='greater'),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    # refuses a training in which a parameter does not train; exceptions: patterns of names
+    parameter_check=dict(type='arml.ParameterCheckHook', iterations=50, exceptions=[]))
 custom_hooks = [dict(type='arml.EpochSeedHook'), dict(type='arml.HistoryHook')]

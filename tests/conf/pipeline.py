@@ -3,14 +3,11 @@ _base_ = ['../../configs/arml_tiny_synthetic.py']
 
 input_size = (32, 32)
 tile_size = (32, 32)
-flip = dict(type='RandomFlip', prob=0.5, direction='horizontal')
-jitter = dict(type='arml.RandomStainJitter', prob=0.8, strength=0.2)
-labels = [dict(type='arml.LoadTile'), flip, jitter, dict(type='arml.PackTissueInputs')]
+labels = [dict(type='arml.LoadTile'), dict(type='arml.Augment'), dict(type='arml.PackTissueInputs')]
 masks = [
     dict(type='arml.LoadTile'),
-    dict(type='arml.LoadTissueMask', background='ignore'),
-    flip,
-    jitter,
+    dict(type='arml.LoadTissueMask', background='keep'),
+    dict(type='arml.Augment'),
     dict(type='arml.PackTissueInputs'),
 ]
 plain = [dict(type='arml.LoadTile'), dict(type='arml.PackTissueInputs')]
@@ -52,4 +49,4 @@ classifier = dict(
 )
 pseudo_masks = dict(dataloader=dict(batch_size=4, dataset=dict(pipeline=plain)))
 
-del flip, jitter, labels, masks, plain, truth, backbone
+del labels, masks, plain, truth, backbone

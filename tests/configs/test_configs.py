@@ -8,6 +8,7 @@ from conftest import ROOT
 
 from arml.config import load_config
 from arml.config.load import datasets_in
+from arml.datasets.transforms.recipes import name_recipe
 from arml.pipeline.run import build_stages
 from arml.registry import DATASETS, MAPS, MASK_RULES, METRICS, MODELS, TRANSFORMS
 
@@ -72,7 +73,7 @@ def test_configs__load_and_build_everything(file, monkeypatch):
         assert set(stage.needs) <= {before.name for before in stages[:index]}
     assert datasets_in(config._cfg_dict)
     for dataset in datasets_in(config._cfg_dict):
-        for transform in dataset['pipeline']:
+        for transform in name_recipe(dataset['pipeline'], dataset.get('augmentation')):
             TRANSFORMS.build(transform)
         built = DATASETS.build({**dataset, 'pipeline': [], 'lazy_init': True, 'masks': None})
         assert built.num_classes == 4

@@ -34,6 +34,7 @@ class Runner:
         self.seed = 3
         self.optim_wrapper = SimpleNamespace(get_lr=lambda: {'lr': [0.1]})
         self.train_dataloader = SimpleNamespace(dataset=object())
+        self.model = torch.nn.Module()
 
     @property
     def epoch(self) -> int:

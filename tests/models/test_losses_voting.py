@@ -68,6 +68,27 @@ def test_weighted_voting__other_ignore_index():
     assert torch.equal(found == 0, target == 1)
 
 
+def test_weighted_voting__is_float64_for_float64_logits():
+    logits, *rest = make_batch(torch.float64)
+    found = weighted_voting(logits, *rest, 3.5)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, naive_voting(logits, *rest, 3.5), rtol=1e-14, atol=0)
+
+
+def test_weighted_voting__votes_have_no_gradient_and_no_dtype_of_their_own():
+    logits, target, vote_b, vote_c = make_batch()
+    expected = weighted_voting(logits, target, vote_b, vote_c, 2)
+    small = weighted_voting(logits, target, vote_b.to(torch.uint8), vote_c.to(torch.uint8), 2)
+    assert torch.equal(small, expected)
+    logits.requires_grad_()
+    weighted_voting(logits, target, hard_vote(logits), hard_vote(2 * logits), 2).sum().backward()
+    alone = logits.grad.clone()
+    logits.grad = None
+    votes = hard_vote(logits.detach())
+    weighted_voting(logits, target, votes, votes, 2).sum().backward()
+    assert torch.equal(logits.grad, alone)
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_weighted_voting__computes_in_float32_under_autocast(dtype):
     logits, *rest = make_batch()
@@ -131,6 +152,47 @@ def test_swv_loss__agreement_everywhere_and_nowhere():
     loss = SWVLoss(omega=3)
     torch.testing.assert_close(loss(logits, target, vote_b, vote_b), 3 * plain)
     torch.testing.assert_close(loss(logits, target, vote_b, vote_b + 1), plain / 3)
+
+
+def test_swv_loss__large_omega_scales_like_omega_and_drop_is_its_limit():
+    logits, target, vote_b, vote_c = make_batch(torch.float64)
+    valid = target != 255
+    share = ((vote_b == vote_c) & valid).sum() / valid.sum()
+    drop = SWVLoss(omega='drop')(logits, target, vote_b, vote_c)
+    large = SWVLoss(omega=1e6)(logits, target, vote_b, vote_c) / 1e6
+    torch.testing.assert_close(large, share * drop, rtol=1e-6, atol=0)
+    normal = SWVLoss(omega=1e6, normalise=True)(logits, target, vote_b, vote_c)
+    torch.testing.assert_close(normal, drop, rtol=1e-6, atol=0)
+    assert torch.equal(SWVLoss(omega=math.inf)(logits, target, vote_b, vote_c), drop)
+
+
+def test_swv_loss__normalised_weights_change_nothing_at_omega_one():
+    batch = make_batch()
+    torch.testing.assert_close(SWVLoss(omega=1, normalise=True)(*batch), SWVLoss(omega=1)(*batch))
+
+
+@pytest.mark.parametrize('options', [{'normalise': True}, {'omega': 'drop'}, {'omega': 5}])
+def test_swv_loss__switched_off_reads_no_vote_and_no_weight(options):
+    logits, target, vote_b, vote_c = make_batch()
+    expected = F.cross_entropy(logits, target, ignore_index=255)
+    loss = SWVLoss(enabled=False, **options)
+    torch.testing.assert_close(loss(logits, target), expected)
+    torch.testing.assert_close(loss(logits, target, vote_b, vote_c), expected)
+
+
+def test_swv_loss__extra_batch_division_is_of_plain_cross_entropy_only():
+    batch = make_batch()
+    plain = F.cross_entropy(*batch[:2], ignore_index=255)
+    off = SWVLoss(enabled=False, extra_batch_division=True)
+    torch.testing.assert_close(off(*batch[:2]), plain / 2)
+    assert torch.equal(SWVLoss(extra_batch_division=True)(*batch), SWVLoss()(*batch))
+    assert 'extra_batch_division=True' in repr(off)
+
+
+@pytest.mark.parametrize('name', ['enabled', 'normalise', 'extra_batch_division'])
+def test_swv_loss__names_the_leaf_of_a_switch_that_is_none(name):
+    with pytest.raises(ConfigError, match=rf"swv\.{name}: found 'no', expected True or False"):
+        SWVLoss(**{name: 'no'})
 
 
 def test_swv_loss__drop_is_cross_entropy_on_agreed_pixels():

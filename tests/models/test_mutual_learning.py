@@ -280,11 +280,10 @@ def test_predict__a_is_the_first_network_and_mean_is_the_mean_of_probabilities()
     ('options', 'message'),
     [
         (dict(num_networks=2), r'model\.num_networks: found 2, expected 1 or 3'),
-        (dict(num_networks=1), r'model\.swv\.enabled: found True with model\.num_networks=1'),
-        (
-            dict(num_networks=1, swv=OFF['swv']),
-            r'model\.srm\.enabled: found True with model\.num_networks=1',
-        ),
+        (dict(mask_weight=-1), r'model\.mask_weight: found -1, expected a number >= 0'),
+        (dict(background=dict(logit='one')), r"model\.background\.logit: found 'one', expected one"),
+        (dict(background=dict(in_relation=1)), r'background\.in_relation: found 1, expected True'),
+        (dict(background=dict(value=1)), r"model\.background: found 'value', expected logit and"),
         (dict(lambda_=1.5), r'model\.lambda_: found 1\.5, expected a number from 0 to 1'),
         (dict(lambda_='0.2'), r"model\.lambda_: found '0\.2'"),
         (dict(prediction='b'), r"model\.prediction: found 'b', expected 'a' or 'mean'"),

@@ -56,6 +56,7 @@ def test_checks__a_good_config_passes(data, tmp_path):
         ('val_evaluator.type', 'arml.TisueMetric', 'val_evaluator: cannot be used.*TisueMetric'),
         ('test_evaluator.protocols', ('C',), 'C'),
         ('pseudo_masks.rule.normalisation', 'all', 'all'),
+        ('pseudo_masks.maps', dict(type='arml.GradCAMMaps', layers=['net.layer9']), 'layer9'),
         ('pseudo_masks.dataloader.pin_memory', True, 'pseudo_masks.dataloader: nothing reads pin_memory'),
     ],
 )  # fmt: skip

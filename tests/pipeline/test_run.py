@@ -252,7 +252,7 @@ def test_run__announces_what_will_be_done(tiny_run, tmp_path, capsys, monkeypatc
     [
         (lambda p: p.clear(), 'there is no pipeline'),
         (lambda p: p.insert(0, dict(p[2], name='early')), r'stage early: takes the product of '
-         r'pseudo_masks, which does not come before it \(before it: none\)'),
+         r'pseudo_masks, classifier, which does not come before it \(before it: none\)'),
         (lambda p: p.append(dict(p[0])), "two stages are named 'classifier'"),
         (lambda p: p[0].update(type='arml.TrainSage'), r"unknown type 'arml\.TrainSage'; known are .*arml\.TrainStage"),
         (lambda p: p[0].update(type='TrainSage'), "unknown type 'TrainSage'"),

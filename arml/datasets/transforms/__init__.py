@@ -1,6 +1,7 @@
 """Pipeline steps of tissue data sets."""
 
 from arml.datasets.transforms.augment import (
+    RandomBrightnessContrast,
     RandomGaussianBlur,
     RandomRotate90,
     RandomStainJitter,
@@ -16,13 +17,17 @@ from arml.datasets.transforms.loading import (
     read_raw_mask,
 )
 from arml.datasets.transforms.packing import PackTissueInputs
+from arml.datasets.transforms.recipes import RECIPES, Augment
 
 __all__ = [
+    'RECIPES',
+    'Augment',
     'ImageLabelFromMask',
     'LoadTile',
     'LoadTileExtra',
     'LoadTissueMask',
     'PackTissueInputs',
+    'RandomBrightnessContrast',
     'RandomGaussianBlur',
     'RandomRotate90',
     'RandomStainJitter',

@@ -130,6 +130,56 @@ class RandomGaussianBlur(BaseTransform):
         return results
 
 
+@TRANSFORMS.register_module()
+class RandomBrightnessContrast(BaseTransform):
+    r"""Scale brightness and contrast by random factors, in random order.
+
+    .. math:: I' = f_b I, \qquad I' = f_c I + (1 - f_c)\, \bar{g}(I)
+
+    with the mean gray value g of the tile; f is uniform in [1 - s, 1 + s]. As torchvision's ``ColorJitter``.
+
+    Args:
+        brightness: s of the brightness, in [0, 1].
+        contrast: s of the contrast, in [0, 1].
+
+    Raises:
+        ConfigError: If an argument is out of range.
+    """
+
+    def __init__(self, brightness: float = 0.5, contrast: float = 0.5) -> None:
+        for name, value in (('brightness', brightness), ('contrast', contrast)):
+            if not 0 <= value <= 1:
+                raise ConfigError(
+                    f'RandomBrightnessContrast.{name}={value}: expected a number in [0, 1]'
+                )
+        self.brightness = brightness
+        self.contrast = contrast
+
+    def transform(self, results: dict) -> dict:
+        """Change ``img``."""
+        first, bright, strong = np.random.rand(3)  # noqa: NPY002
+        bright = 1 + self.brightness * (2 * bright - 1)
+        strong = 1 + self.contrast * (2 * strong - 1)
+        image = results['img']
+        steps = [lambda x: brighten(x, bright), lambda x: stretch(x, strong)]
+        for step in steps if first < 0.5 else steps[::-1]:
+            image = step(image)
+        results['img'] = image
+        return results
+
+
+def brighten(image: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply an image (uint8) by ``factor`` >= 0, clipped to 0..255."""
+    return cv2.convertScaleAbs(image, alpha=factor)
+
+
+def stretch(image: np.ndarray, factor: float) -> np.ndarray:
+    """Move a BGR image (uint8) from its mean gray value by ``factor`` >= 0, clipped to 0..255."""
+    mean = float(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean())
+    table = np.clip(np.rint(factor * np.arange(256) + (1 - factor) * mean), 0, 255)
+    return cv2.LUT(image, table.astype(np.uint8))
+
+
 def _check_prob(name: str, prob: float) -> None:
     if not 0 <= prob <= 1:
         raise ConfigError(f'{name}.prob={prob}: expected a number in [0, 1]')

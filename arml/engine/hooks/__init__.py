@@ -2,6 +2,7 @@
 
 from arml.engine.hooks.checkpointing import StageCheckpointHook
 from arml.engine.hooks.history import HistoryHook
+from arml.engine.hooks.parameter_check import ParameterCheckHook
 from arml.engine.hooks.seeding import EpochSeedHook
 
-__all__ = ['EpochSeedHook', 'HistoryHook', 'StageCheckpointHook']
+__all__ = ['EpochSeedHook', 'HistoryHook', 'ParameterCheckHook', 'StageCheckpointHook']

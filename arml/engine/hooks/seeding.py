@@ -20,20 +20,24 @@ def epoch_seed(seed: int, epoch: int, rank: int) -> int:
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seed python, numpy and torch at the start of each epoch, and tell the data set the epoch.
+    """Seed python, numpy and torch at the start of each epoch; tell data set and model which it is.
 
     Saved random states would not do: validation and data loading consume random numbers between a
     checkpoint and the next epoch. The data set draws its augmentations from (seed, epoch, index)
-    itself, whatever the number of loading processes.
+    itself, whatever the number of loading processes. Parts of the model that change with the epoch have a
+    method ``set_epoch``.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train_epoch(self, runner) -> None:
-        """Hand the epoch to the data set, before its loader begins to read."""
+        """Hand the epoch to the data set, before its loader begins to read, and to the model."""
         dataset = runner.train_dataloader.dataset
         if hasattr(dataset, 'set_epoch'):
             dataset.set_epoch(runner.epoch)
+        for module in runner.model.modules():
+            if hasattr(module, 'set_epoch'):
+                module.set_epoch(runner.epoch)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed this process once the loader runs: starting one may draw a number, or may not."""

@@ -1,6 +1,7 @@
 """ResNet38d: model A1 of "Wider or Deeper" (Wu et al., 2016), with stride 8 as used for CAMs."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -58,6 +59,10 @@ class ResNet38d(BaseModule):
         ConfigError: If an index, a stage, a block name or a rate is out of its range.
     """
 
+    #: Names under which maps of a layer are asked for, where the module that gives it has another:
+    #: the last layer is ReLU(bn7(.)), and is called bn7 wherever maps are read from it.
+    map_layers: ClassVar[dict[str, str]] = {'bn7': 'relu7'}
+
     def __init__(
         self,
         out_indices: Sequence[int] = (3,),
@@ -100,6 +105,7 @@ class ResNet38d(BaseModule):
         self.b6 = BottleneckBlock(1024, 2048, norm, dilation['b6'], dropout['b6'])
         self.b7 = BottleneckBlock(2048, 4096, norm, dilation['b7'], dropout['b7'])
         self.bn7 = build_norm_layer(norm, 4096)[1]
+        self.relu7 = nn.ReLU()
         last = self.out_indices[-1]
         self._last_tap_block = TAP_BLOCKS[last] if last < 3 else None
         self._fix_unused()
@@ -198,7 +204,7 @@ class ResNet38d(BaseModule):
                 else:
                     x = block(x)
         if 3 in self.out_indices:
-            taps[3] = F.relu(self.bn7(x))
+            taps[3] = self.relu7(self.bn7(x))
         return tuple(taps[index] for index in self.out_indices)
 
 

@@ -2,7 +2,8 @@ r"""The numbered equations of stage 2 as pure functions.
 
 Sources: ARML (MICCAI 2024), eq. 4 (voting) and eqs. 5-8 (structure relation). Voting with the
 same weights was first used by HAMIL (TMI 2023), the distance and angle potentials by RKD
-(Park et al., CVPR 2019). All functions compute in float32 or better, also under autocast.
+(Park et al., CVPR 2019). The other relations of Table 4 are in ``distillation`` and can be
+imported from here too. All functions compute in float32 or better, also under autocast.
 """
 
 from __future__ import annotations
@@ -14,7 +15,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from arml.models.losses.distillation import (
+    correlation_relation,
+    joint_relation,
+    kl_relation,
+    point_relation,
+    released_point_relation,
+)
 from arml.models.losses.geometry import Relations, angle_terms, relations
+from arml.models.losses.mutual import Roles
+from arml.models.losses.precision import at_least_float32, full_precision, result_dtype
+
+__all__ = [
+    'angle_relation',
+    'at_least_float32',
+    'correlation_relation',
+    'distance_relation',
+    'hard_vote',
+    'joint_relation',
+    'kl_relation',
+    'mutual_structure_relation',
+    'pixel_cross_entropy',
+    'point_relation',
+    'released_point_relation',
+    'structure_relation',
+    'vote_weights',
+    'weighted_voting',
+]
 
 
 def hard_vote(logits: Tensor) -> Tensor:
@@ -43,7 +70,9 @@ def hard_vote(logits: Tensor) -> Tensor:
     return vote
 
 
-def vote_weights(vote_b: Tensor, vote_c: Tensor, omega: float) -> Tensor:
+def vote_weights(
+    vote_b: Tensor, vote_c: Tensor, omega: float, dtype: torch.dtype = torch.float32
+) -> Tensor:
     r"""Weight of every pixel by the peers' agreement (ARML eq. 4).
 
     .. math:: w = \omega \text{ where } b = c, \quad 1/\omega \text{ elsewhere}
@@ -54,9 +83,10 @@ def vote_weights(vote_b: Tensor, vote_c: Tensor, omega: float) -> Tensor:
         vote_b: Class indices of one peer, integer, any shape.
         vote_c: Class indices of the other peer, same shape.
         omega: Weight without unit, in [1, inf].
+        dtype: Of the weights, float32 or float64.
 
     Returns:
-        Weights, float32, the shape of the votes.
+        Weights, the shape of the votes.
 
     Raises:
         ValueError: If ``omega`` is below 1 or not a number, or the shapes of the votes differ.
@@ -70,7 +100,7 @@ def vote_weights(vote_b: Tensor, vote_c: Tensor, omega: float) -> Tensor:
             f'votes of the peers must have one shape, got {tuple(vote_b.shape)} and '
             f'{tuple(vote_c.shape)}'
         )
-    agreed = (vote_b == vote_c).float()
+    agreed = (vote_b == vote_c).to(dtype)
     if math.isinf(omega):
         return agreed
     return agreed.mul_(omega - 1 / omega).add_(1 / omega)
@@ -115,8 +145,8 @@ def weighted_voting(
                 f'logits must be (N, K, H, W) and {name} (N, H, W), got {tuple(logits.shape)} and '
                 f'{tuple(value.shape)}'
             )
-    weights = vote_weights(vote_b, vote_c, omega)
-    return pixel_cross_entropy(logits, target, ignore_index) * weights
+    losses = pixel_cross_entropy(logits, target, ignore_index)
+    return losses * vote_weights(vote_b, vote_c, omega, losses.dtype)
 
 
 def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255) -> Tensor:
@@ -130,13 +160,13 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int = 255)
     Returns:
         Loss per pixel, float32 or float64, (N, H, W).
     """
-    with _full_precision(logits):
+    with full_precision(logits):
         return F.cross_entropy(
             at_least_float32(logits), target, ignore_index=ignore_index, reduction='none'
         )
 
 
-def distance_relation(student: Tensor, teacher: Tensor) -> Tensor:
+def distance_relation(student: Tensor, teacher: Tensor, teacher_gradient: bool = False) -> Tensor:
     r"""Difference of all pairwise distances of two networks (ARML eqs. 5 and 6).
 
     .. math:: \frac{1}{B^2} \sum_{i,j} \mathrm{SmoothL1}\!\left(
@@ -147,7 +177,8 @@ def distance_relation(student: Tensor, teacher: Tensor) -> Tensor:
 
     Args:
         student: Samples of the trained network, float, (B, D), or T groups (T, B, D).
-        teacher: Samples of its peer, same shape; no gradient flows.
+        teacher: Samples of its peer, same shape.
+        teacher_gradient: Whether gradient flows into the teacher too.
 
     Returns:
         Scalar >= 0 (mean over groups), float32, or float64 for float64 samples.
@@ -155,10 +186,10 @@ def distance_relation(student: Tensor, teacher: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes differ or are not (B, D) or (T, B, D) with at least one sample.
     """
-    return structure_relation(student, teacher, alpha=1.0, beta=0.0)
+    return structure_relation(student, teacher, 1.0, 0.0, teacher_gradient)
 
 
-def angle_relation(student: Tensor, teacher: Tensor) -> Tensor:
+def angle_relation(student: Tensor, teacher: Tensor, teacher_gradient: bool = False) -> Tensor:
     r"""Difference of all angles of triples of two networks (ARML eq. 7).
 
     .. math:: \frac{1}{B^3} \sum_{i,j,k} \mathrm{SmoothL1}\!\left(
@@ -169,27 +200,31 @@ def angle_relation(student: Tensor, teacher: Tensor) -> Tensor:
 
     Args:
         student: Samples of the trained network, float, (B, D), or T groups (T, B, D).
-        teacher: Samples of its peer, same shape; no gradient flows.
+        teacher: Samples of its peer, same shape.
+        teacher_gradient: Whether gradient flows into the teacher too.
 
     Returns:
-        Scalar >= 0 (mean over groups), float32, or float64 for float64 samples.
+        Scalar in [0, 1.5] (mean over groups), float32, or float64 for float64 samples.
 
     Raises:
         ValueError: If the shapes differ or are not (B, D) or (T, B, D) with at least one sample.
     """
-    return structure_relation(student, teacher, alpha=0.0, beta=1.0)
+    return structure_relation(student, teacher, 0.0, 1.0, teacher_gradient)
 
 
-def structure_relation(student: Tensor, teacher: Tensor, alpha: float, beta: float) -> Tensor:
+def structure_relation(
+    student: Tensor, teacher: Tensor, alpha: float, beta: float, teacher_gradient: bool = False
+) -> Tensor:
     r"""Structure-wise relation of two networks (ARML eq. 8).
 
     .. math:: L_{st} = \alpha L_{dist} + \beta L_{ang}
 
     Args:
         student: Samples of the trained network, float, (B, D), or T groups (T, B, D).
-        teacher: Samples of its peer, same shape; no gradient flows.
+        teacher: Samples of its peer, same shape.
         alpha: Weight of :func:`distance_relation`, >= 0.
         beta: Weight of :func:`angle_relation`, >= 0.
+        teacher_gradient: Whether gradient flows into the teacher too.
 
     Returns:
         Scalar >= 0 (mean over groups), float32, or float64 for float64 samples.
@@ -198,83 +233,64 @@ def structure_relation(student: Tensor, teacher: Tensor, alpha: float, beta: flo
         ValueError: If the shapes differ or are not (B, D) or (T, B, D) with at least one sample,
             or a weight is negative.
     """
-    return mutual_structure_relation([student, teacher.detach()], alpha, beta)[0]
+    roles = Roles(2, mains=(0,), teacher_gradient=teacher_gradient)
+    return mutual_structure_relation([student, teacher], alpha, beta, roles)[0]
 
 
-def mutual_structure_relation(samples: Sequence[Tensor], alpha: float, beta: float) -> list[Tensor]:
-    """Structure relation of every network to the mean of its peers (ARML eq. 8, roles rotating).
+def mutual_structure_relation(
+    samples: Sequence[Tensor], alpha: float, beta: float, roles: Roles | None = None
+) -> list[Tensor]:
+    """Structure relation of every main network to its peers (ARML eq. 8, roles rotating).
 
     The geometry of a network is computed once, and as the relation's value is symmetric the
-    triples of two networks are visited once for both directions.
+    triples of two networks are visited once, whichever of them is the student.
 
     Args:
         samples: Samples of each network, float, all (B, D) or all (T, B, D).
         alpha: Weight of :func:`distance_relation`, >= 0.
         beta: Weight of :func:`angle_relation`, >= 0.
+        roles: Who teaches whom; if None every network is main, taught by its peers.
 
     Returns:
-        One scalar per network, the mean of :func:`structure_relation` over its peers as teachers.
-        A network's scalar has a gradient for its own samples only.
+        One scalar per main network, the mean of :func:`structure_relation` over its peers. It has
+        a gradient for its students only, unless the roles want one for teachers too.
 
     Raises:
         ValueError: If the shapes differ or are not (B, D) or (T, B, D) with at least one sample,
             a weight is negative, or fewer than two networks are given.
     """
+    roles = roles or Roles(len(samples))
     _check_samples(samples)
-    if alpha < 0 or beta < 0:
+    if not (alpha >= 0 and beta >= 0):
         raise ValueError(f'alpha and beta must not be negative, got {alpha} and {beta}')
-    dtype = torch.promote_types(samples[0].dtype, torch.float32)
-    with _full_precision(samples[0]):
-        geometries = [relations(x if x.ndim == 3 else x.unsqueeze(0)) for x in samples]
-        losses = [0.0 * geometry.distance.sum() for geometry in geometries]
-        for first in range(len(samples)):
-            for second in range(first + 1, len(samples)):
-                to_first, to_second = _pair_losses(
-                    geometries[first], geometries[second], alpha, beta
-                )
-                losses[first] = losses[first] + to_first
-                losses[second] = losses[second] + to_second
-        return [(loss / (len(samples) - 1)).to(dtype) for loss in losses]
+    with full_precision(samples[0]):
+        geometries = [
+            relations(x if x.ndim == 3 else x.unsqueeze(0)) for x in roles.detach(samples)
+        ]
+        losses = {}
+        for i, j in roles.pairs:
+            losses[i, j], losses[j, i] = _pair_losses(geometries[i], geometries[j], alpha, beta)
 
+        def between(student: int, teacher: int) -> Tensor:
+            loss = losses[student, teacher]
+            if roles.teacher_gradient:
+                # The same value once more, for the gradient of the other side.
+                other = losses[teacher, student]
+                loss = loss + (other - other.detach())
+            return loss
 
-def point_relation(student: Tensor, teacher: Tensor) -> Tensor:
-    r"""Point-wise relation: distance of the class probabilities (the paper's L_pt, Table 4).
-
-    .. math:: \frac{1}{n} \sum_i \lVert \mathrm{softmax}(s_i) - \mathrm{softmax}(t_i) \rVert_2
-
-    The softmax and the norm run over the class axis, axis 1.
-
-    Args:
-        student: Logits of the trained network, float, (n, K) or (N, K, H, W).
-        teacher: Logits of its peer, same shape; no gradient flows.
-
-    Returns:
-        Scalar in [0, sqrt 2], float32, or float64 for float64 logits. Where both sides are equal
-        the gradient is 0.
-
-    Raises:
-        ValueError: If the shapes differ or have no class axis.
-    """
-    if student.shape != teacher.shape or student.ndim < 2:
-        raise ValueError(
-            'student and teacher must have one shape, (n, K) or (N, K, H, W), got '
-            f'{tuple(student.shape)} and {tuple(teacher.shape)}'
-        )
-    with _full_precision(student):
-        own = at_least_float32(student).softmax(1)
-        other = at_least_float32(teacher.detach()).softmax(1)
-        return torch.linalg.vector_norm(own - other, dim=1).mean()
+        return [loss.to(result_dtype(samples[0])) for loss in roles.mean(between)]
 
 
 def _pair_losses(
     first: Relations, second: Relations, alpha: float, beta: float
 ) -> tuple[Tensor, Tensor]:
     """Weighted relation of two networks, once with each of them as student."""
-    zero = first.distance.new_zeros(())
-    to_first, to_second = zero, zero
+    # Without any weight the losses still have a gradient: 0.
+    to_first, to_second = 0.0 * first.distance.sum(), 0.0 * second.distance.sum()
     if alpha:
-        to_first = alpha * F.smooth_l1_loss(first.distance, second.distance.detach())
-        to_second = alpha * F.smooth_l1_loss(second.distance, first.distance.detach())
+        to_first = to_first + alpha * F.smooth_l1_loss(first.distance, second.distance.detach())
+        to_second = to_second + alpha * F.smooth_l1_loss(second.distance, first.distance.detach())
     if beta:
         angle_first, angle_second = angle_terms(first, second)
         to_first = to_first + beta * angle_first
@@ -284,20 +300,8 @@ def _pair_losses(
 
 def _check_samples(samples: Sequence[Tensor]) -> None:
     shapes = [tuple(x.shape) for x in samples]
-    if len(shapes) < 2:
-        raise ValueError(f'a relation needs at least two networks, got {len(shapes)}')
     if len(set(shapes)) > 1 or len(shapes[0]) not in (2, 3) or 0 in shapes[0]:
         raise ValueError(
             'samples must have one shape, (B, D) or (T, B, D) with at least one sample, got '
             + ' and '.join(map(str, shapes))
         )
-
-
-def _full_precision(tensor: Tensor) -> torch.autocast:
-    """Autocast switched off: products of half precision would swamp small differences."""
-    return torch.autocast(tensor.device.type, enabled=False)
-
-
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """Half precision widened to float32; float32 and float64 as they are."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

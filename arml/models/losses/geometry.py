@@ -12,11 +12,14 @@ Two ways around that, chosen by D:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from arml.models.losses.precision import at_least_float32, full_precision
 
 #: Up to this many dimensions difference vectors are written out.
 FEW_DIMENSIONS = 16
@@ -48,13 +51,12 @@ def relations(samples: Tensor) -> Relations:
     """Distances and angles between samples, differentiable.
 
     Args:
-        samples: float16, bfloat16, float32 or float64, any range, (T, B, D).
+        samples: float16, bfloat16, float32 or float64, (T, B, D); float32 below 1e16.
 
     Returns:
-        The geometry of every group. Gradients at coinciding samples are 0, never NaN.
+        The geometry of every group, for which autocast must be off. Gradients at coinciding samples are 0, never NaN.
     """
-    if samples.dtype != torch.float64:
-        samples = samples.float()
+    samples = at_least_float32(samples)
     few = samples.shape[-1] <= FEW_DIMENSIONS
     return _from_differences(samples) if few else _from_gram(samples)
 
@@ -104,21 +106,21 @@ def _from_differences(samples: Tensor) -> Relations:
 
 
 def _from_gram(samples: Tensor) -> Relations:
-    gram = _CentredGram.apply(samples)
-    own = gram.diagonal(dim1=-2, dim2=-1)
+    product = gram(samples, centred=True)
+    own = product.diagonal(dim1=-2, dim2=-1)
     scale = own.unsqueeze(-1) + own.unsqueeze(-2)
-    squared = scale - 2 * gram
+    squared = scale - 2 * product
     # Below this share of the squared norms the difference is rounding of the products.
-    noise = 1e-14 if samples.dtype == torch.float64 else 5e-7
+    noise = 1e-14 if _work_dtype(samples) == torch.float64 else 5e-7
     distinct = squared > noise * scale
-    distinct = distinct & ~torch.eye(gram.shape[-1], dtype=torch.bool, device=gram.device)
+    distinct = distinct & ~torch.eye(own.shape[-1], dtype=torch.bool, device=own.device)
     length = torch.where(distinct, squared, 1.0).sqrt()
     inverse = distinct / length
     # <x_i - x_j, x_k - x_j> at [j, i, k]
     inner = (
-        gram.unsqueeze(-3)
-        - gram.unsqueeze(-1)
-        - gram.unsqueeze(-2)
+        product.unsqueeze(-3)
+        - product.unsqueeze(-1)
+        - product.unsqueeze(-2)
         + own.unsqueeze(-1).unsqueeze(-1)
     )
     cosines = inner * inverse.unsqueeze(-1) * inverse.unsqueeze(-2)
@@ -134,39 +136,64 @@ def _work_dtype(samples: Tensor) -> torch.dtype:
     return torch.float32 if samples.dtype == torch.float32 and exact else torch.float64
 
 
-class _CentredGram(torch.autograd.Function):
-    """Gram matrix of the centred samples, float64, (T, B, D) -> (T, B, B)."""
+def gram(samples: Tensor, centred: bool) -> Tensor:
+    """Inner products of samples, differentiable once.
+
+    Args:
+        samples: float32 or float64, (T, B, D); float32 below 1e16, whose squares can be summed.
+        centred: Whether the mean sample of each group is subtracted first. That changes no
+            difference of samples, and removes the cancellation of a common offset.
+
+    Returns:
+        float64, (T, B, B).
+    """
+    return _Gram.apply(samples, centred)
+
+
+class _Gram(torch.autograd.Function):
+    """The product of :func:`gram` without a copy of the samples as large as they are."""
 
     @staticmethod
-    def forward(ctx: Any, samples: Tensor) -> Tensor:
-        # Centring changes no difference, and removes the cancellation of a common offset.
-        centred = samples - samples.mean(-2, keepdim=True)
-        ctx.save_for_backward(centred)
-        dimensions = centred.shape[-1]
-        if _work_dtype(centred) == torch.float64:
-            gram = centred.new_zeros(*centred.shape[:-1], centred.shape[-2], dtype=torch.float64)
-            for start in range(0, dimensions, 64 * BLOCK):
-                part = centred[..., start : start + 64 * BLOCK].double()
-                gram += part @ part.mT
-            return gram
-        whole = dimensions // BLOCK * BLOCK
-        tail = centred[..., whole:].double()
-        gram = tail @ tail.mT
-        if whole:
-            parts = centred[..., :whole].unflatten(-1, (-1, BLOCK)).transpose(-3, -2)
-            gram += (parts @ parts.mT).double().sum(-3)
-        return gram
+    def forward(ctx: Any, samples: Tensor, centred: bool) -> Tensor:
+        ctx.save_for_backward(samples)
+        ctx.centred = centred
+        product = samples.new_zeros(*samples.shape[:-1], samples.shape[-2], dtype=torch.float64)
+        for _, part in _pieces(samples, centred):
+            whole = part.shape[-1] // BLOCK * BLOCK if part.dtype == torch.float32 else 0
+            if whole:
+                blocks = part[..., :whole].unflatten(-1, (-1, BLOCK)).transpose(-3, -2)
+                product += (blocks @ blocks.mT).double().sum(-3)
+            tail = part[..., whole:].double()
+            product += tail @ tail.mT
+        return product
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (centred,) = ctx.saved_tensors
-        with torch.autocast(centred.device.type, enabled=False):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (samples,) = ctx.saved_tensors
+        moved = torch.empty(samples.shape, dtype=samples.dtype, device=samples.device)
+        with full_precision(samples):
             both = grad + grad.mT
-            # The adjoint of centring acts on the small matrix instead of the samples.
-            both = both - both.mean(-2, keepdim=True)
-            both = both - both.mean(-1, keepdim=True)
-            return both.to(centred.dtype) @ centred
+            if ctx.centred:
+                # The adjoint of centring acts on the small matrix instead of the samples.
+                both = both - both.mean(-2, keepdim=True)
+                both = both - both.mean(-1, keepdim=True)
+            both = both.to(_work_dtype(samples))
+            for columns, part in _pieces(samples, ctx.centred):
+                moved[..., columns] = both @ part
+        return moved, None
+
+
+def _pieces(samples: Tensor, centred: bool) -> Iterator[tuple[slice, Tensor]]:
+    """Some columns of the samples at a time, in the dtype of large products."""
+    work = _work_dtype(samples)
+    rows = samples.shape[0] * samples.shape[1]
+    room = PIECE if samples.device.type == 'cpu' else 16 * PIECE
+    step = max(1, room // (rows * BLOCK)) * BLOCK
+    for start in range(0, samples.shape[-1], step):
+        columns = slice(start, start + step)
+        part = samples[..., columns].to(work)
+        yield columns, part - part.mean(-2, keepdim=True) if centred else part
 
 
 class _AngleTerms(torch.autograd.Function):
@@ -181,7 +208,10 @@ class _AngleTerms(torch.autograd.Function):
     def forward(ctx: Any, first: Tensor, second: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
         groups, batch, _, dimensions = first.shape
         mask = pair.unsqueeze(-1)
-        both = torch.cat([first * mask, -second * mask], -1).flatten(0, 1)
+        both = first.new_empty(groups, batch, batch, 2 * dimensions)
+        torch.mul(first, mask, out=both[..., :dimensions])
+        torch.mul(second, -mask.to(second.dtype), out=both[..., dimensions:])
+        both = both.flatten(0, 1)
         wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         slope = torch.empty_like(both) if wanted else None
         step = max(1, PIECE // batch**2) if both.device.type == 'cpu' else len(both)
@@ -197,8 +227,8 @@ class _AngleTerms(torch.autograd.Function):
             total += flat.dot(difference.sub_(clamped, alpha=0.5).flatten())
         count = groups * batch**3
         if slope is not None:
-            slope = slope.view(groups, batch, batch, 2 * dimensions) * (mask * (2 / count))
-            ctx.save_for_backward(slope)
+            slope = slope.view(groups, batch, batch, 2 * dimensions)
+            ctx.save_for_backward(slope.mul_(mask * (2 / count)))
         value = total / count
         return value, value.clone()
 

@@ -29,10 +29,14 @@ class SWVLoss(nn.Module):
             ignored: the mean runs over the agreeing ones.
         normalise: Whether weights are divided by their mean over the valid pixels of the batch,
             so that omega changes the emphasis but not the step size.
+        extra_batch_division: Whether the plain mean cross entropy is divided once more by the
+            number of tiles, as the authors' plain cross entropy is (their voting loss is not).
+            Not read while peers vote.
         ignore_index: Mask value that is left out.
 
     Raises:
-        ConfigError: If ``omega`` is neither a number >= 1 nor ``'drop'``.
+        ConfigError: If ``omega`` is neither a number >= 1 nor ``'drop'``, or a switch is neither
+            True nor False.
 
     Note:
         The paper writes a sum over pixels, the released code a mean. The mean is used.
@@ -44,6 +48,7 @@ class SWVLoss(nn.Module):
         omega: float | str = 2,
         normalise: bool = False,
         ignore_index: int = 255,
+        extra_batch_division: bool = False,
     ) -> None:
         super().__init__()
         number = isinstance(omega, Real) and not isinstance(omega, bool) and omega >= 1
@@ -52,10 +57,17 @@ class SWVLoss(nn.Module):
                 f"swv.omega: found {omega!r}, expected a number >= 1 or 'drop' (only pixels on "
                 'which the peers agree); set swv.enabled=False for plain cross entropy'
             )
+        switches = dict(
+            enabled=enabled, normalise=normalise, extra_batch_division=extra_batch_division
+        )
+        for name, value in switches.items():
+            if not isinstance(value, bool):
+                raise ConfigError(f'swv.{name}: found {value!r}, expected True or False')
         self.enabled = enabled
         self.omega = math.inf if omega == 'drop' else float(omega)
         self.normalise = normalise
         self.ignore_index = ignore_index
+        self.extra_batch_division = extra_batch_division
 
     def weights(self, vote_b: Tensor, vote_c: Tensor, target: Tensor) -> Tensor:
         """Weight of every pixel in the mean over valid pixels, 0 on ignored ones.
@@ -104,8 +116,12 @@ class SWVLoss(nn.Module):
                 raise ValueError('SWVLoss is enabled and needs the votes of two peers')
             losses = losses * self.weights(vote_b, vote_c, target)
         valid = (target != self.ignore_index).sum().clamp(min=1)
-        return losses.sum() / valid
+        mean = losses.sum() / valid
+        return mean / len(target) if self.extra_batch_division and not self.enabled else mean
 
     def extra_repr(self) -> str:
         """The settings, for printing."""
-        return f'enabled={self.enabled}, omega={self.omega}, normalise={self.normalise}'
+        return (
+            f'enabled={self.enabled}, omega={self.omega}, normalise={self.normalise}, '
+            f'extra_batch_division={self.extra_batch_division}'
+        )

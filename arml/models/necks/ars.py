@@ -44,6 +44,9 @@ class ARSNeck(BaseModule):
         gate_norm_eval: Of ``released``: keep the BN of the spatial gate fixed, as released.
         exponent_bound: Of ``paper`` and ``channel``: bound of the exponent, or None (ours: 5).
         at_inference: Whether ARS is part of the features in evaluation mode (released: not).
+        start_epoch: Epochs of a training before ARS takes part (0; released: 2). A model that is not
+            being trained has it from the start. Its parameters have no gradient before: with several
+            processes set ``model_wrapper_cfg.find_unused_parameters=True``.
         init_cfg: As in mmengine.
 
     Raises:
@@ -64,6 +67,7 @@ class ARSNeck(BaseModule):
         gate_norm_eval: bool = False,
         exponent_bound: float | None = 5.0,
         at_inference: bool = True,
+        start_epoch: int = 0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -87,7 +91,13 @@ class ARSNeck(BaseModule):
         self.softmax_dim = softmax_dim
         self.mask_self = mask_self
         self.gamma_init = gamma_init
+        if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
+            raise ConfigError(
+                f'ARSNeck.start_epoch: found {start_epoch!r}, expected a whole number from 0.'
+            )
         self.at_inference = at_inference
+        self.start_epoch = start_epoch
+        self._started = True
         #: A gamma that is 0 for ever makes the attention the identity: neither built nor computed.
         self.attends = gamma_trainable or gamma_init != 0
         if not enabled:
@@ -106,6 +116,10 @@ class ARSNeck(BaseModule):
             'released': lambda: ReleasedReactivation(in_channels, channel_gate, gate_norm_eval),
             'none': nn.Identity,
         }[reactivation]()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch of a training begins, counted from 0 (``arml.EpochSeedHook``)."""
+        self._started = epoch >= self.start_epoch
 
     def attend(self, features: Tensor) -> Tensor:
         """Fuse the context of column and row into the features (eqs. 1-2): f -> f'."""
@@ -129,6 +143,6 @@ class ARSNeck(BaseModule):
         Returns:
             (N, C, h, w).
         """
-        if not self.enabled or not (self.training or self.at_inference):
+        if not self.enabled or not self._started or not (self.training or self.at_inference):
             return features
         return self.reactivation(self.attend(features))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Sequence
 from numbers import Real
 from string import ascii_lowercase
@@ -10,23 +10,30 @@ from typing import Any
 
 import torch
 from mmengine.model import ModuleList
-from mmseg.models.segmentors import EncoderDecoder
+from mmengine.structures import PixelData
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
-from mmseg.registry import MODELS as MMSEG_MODELS
+from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.nn import functional as F
 
 from arml.errors import ConfigError
 from arml.models.losses import SRMLoss, SWVLoss
 from arml.models.losses.functional import at_least_float32, hard_vote
+from arml.models.segmentors.functional import (
+    BACKGROUND_LOGITS,
+    background_channel,
+    ignore_background,
+)
+from arml.models.segmentors.template import build_network
 from arml.registry import MODELS
 
 
 @MODELS.register_module()
 class MutualLearningSegmentor(BaseSegmentor):
-    r"""Three independent networks of one template that learn from each other.
+    r"""Three networks of one template that learn from each other, or one network run three times.
 
-    .. math:: L_a = (1 - \lambda) L_{swv}(a \mid b, c) + \lambda L_{st}(a; b, c)
+    .. math:: L_a = w L_{swv}(a \mid b, c) + \lambda L_{rel}(a; b, c), \quad w = 1 - \lambda
 
     and the same with the roles rotated; the training loss is the sum over the networks. Peers are
     detached, so a network's gradient comes from its own loss alone, and one optimiser over all
@@ -37,14 +44,26 @@ class MutualLearningSegmentor(BaseSegmentor):
     all others differ. The mask loss is SWV; ``loss_decode`` of the template's head is not used.
     Auxiliary heads keep their own plain loss and loss weight, added for every network.
 
+    A single network (the released code) has no peers, so it is run three times on a batch; the runs differ by
+    its dropout. Only the first is trained, unless ``symmetric``. Without voting and relation a single
+    network is run once: plain cross entropy.
+
     Args:
         network: Config of an mmseg ``EncoderDecoder`` without ``data_preprocessor``, built
-            ``num_networks`` times.
-        num_networks: 3, or 1 for a single network trained by plain cross entropy (``swv`` and
-            ``srm`` switched off).
+            ``num_networks`` times. ``decode_head.in_channels=None`` takes the channels that the backbone
+            says it gives.
+        num_networks: 3 (the paper) or 1 (the released code; and the baseline of plain cross entropy).
+        symmetric: Of a single network: train each of the three runs in its turn as the main one and
+            take the mean of their losses. Three networks always rotate.
         swv: Config of the voting loss, ``arml.SWVLoss``; its defaults if None.
         srm: Config of the relation loss, ``arml.SRMLoss``; its defaults if None.
         lambda_: Weight of the relation, without unit, in [0, 1].
+        mask_weight: Weight w of the voting loss, >= 0; None: 1 - lambda_ (1 without a relation).
+        background: ``logit``: what background pixels of a mask (value K) are in training. ``'ignored'``:
+            no loss. ``'zero'``: K + 1 logits, the last constantly 100 on background and 0 elsewhere (the
+            released code). ``'minus_infinity'``: the same with minus infinity elsewhere. ``in_relation``:
+            whether the relation sees that logit (only with ``'zero'``). A network with K + 1 outputs of
+            its own is left alone.
         prediction: ``'a'`` predicts by the first network (the paper), ``'mean'`` by the mean of
             the class probabilities of all.
         data_preprocessor: Config of mmseg's ``SegDataPreProcessor``.
@@ -58,9 +77,12 @@ class MutualLearningSegmentor(BaseSegmentor):
         self,
         network: dict[str, Any],
         num_networks: int = 3,
+        symmetric: bool = False,
         swv: dict[str, Any] | None = None,
         srm: dict[str, Any] | None = None,
         lambda_: float = 0.2,
+        mask_weight: float | None = None,
+        background: dict[str, Any] | None = None,
         prediction: str = 'a',
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
@@ -68,10 +90,23 @@ class MutualLearningSegmentor(BaseSegmentor):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.swv: SWVLoss = MODELS.build(swv or dict(type='arml.SWVLoss'))
         self.srm: SRMLoss = MODELS.build(srm or dict(type='arml.SRMLoss'))
-        self._check(num_networks, lambda_, prediction)
-        self.networks = ModuleList(_build_network(network) for _ in range(num_networks))
-        self.names = ascii_lowercase[:num_networks]
+        background = {'logit': 'ignored', 'in_relation': False, **(background or {})}
+        _check(num_networks, lambda_, mask_weight, background, prediction)
+        self.networks = ModuleList(build_network(network) for _ in range(num_networks))
+        #: Whether networks (or runs) look at each other.
+        self.mutual = self.swv.enabled or self.srm.active
+        runs = 3 if self.mutual else num_networks
+        #: Names of the runs of a batch, and which of them are trained.
+        self.names = ascii_lowercase[:runs]
+        self.mains = range(runs) if num_networks == 3 or symmetric else range(1)
+        self.symmetric = symmetric
         self.lambda_ = float(lambda_)
+        self.mask_weight = mask_weight
+        self.background_logit: str = background['logit']
+        # Minus infinity has no distance to anything.
+        self.background_in_relation: bool = (
+            background['in_relation'] and background['logit'] == 'zero'
+        )
         self.prediction = prediction
         # mmseg's postprocess_result and tools read these from the segmentor.
         first = self.networks[0]
@@ -79,71 +114,96 @@ class MutualLearningSegmentor(BaseSegmentor):
         self.num_classes: int = first.num_classes
         self.out_channels: int = first.out_channels
 
-    def _check(self, num_networks: int, lambda_: float, prediction: str) -> None:
-        if num_networks not in (1, 3):
-            raise ConfigError(f'model.num_networks: found {num_networks!r}, expected 1 or 3')
-        for name, part in (('swv', self.swv), ('srm', self.srm)):
-            if num_networks == 1 and part.enabled:
-                raise ConfigError(
-                    f'model.{name}.enabled: found True with model.num_networks=1, expected False: '
-                    f'a single network has no peers. Set model.{name}.enabled=False'
-                )
-        if not isinstance(lambda_, Real) or not 0 <= lambda_ <= 1:
-            raise ConfigError(f'model.lambda_: found {lambda_!r}, expected a number from 0 to 1')
-        if prediction not in ('a', 'mean'):
-            raise ConfigError(f"model.prediction: found {prediction!r}, expected 'a' or 'mean'")
-
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Losses of all networks for a batch.
 
         Args:
             inputs: Preprocessed tiles, float, (N, 3, H, W).
-            data_samples: N samples with ``gt_sem_seg``, the pseudo masks, int64 in [0, K) or 255.
+            data_samples: N samples with ``gt_sem_seg``, the pseudo masks, int64 in [0, K] (K is
+                background) or 255.
 
         Returns:
-            Per network ``loss_swv_a`` (``loss_ce_a`` without voting) and ``loss_srm_a``, already
+            Per main network ``loss_swv_a`` (``loss_ce_a`` without voting) and ``loss_srm_a``, already
             multiplied by their weights, and the losses of auxiliary heads; with voting also
             ``agreement``, the share of valid pixels on which two peers agree, and
-            ``vote_weight_mean``, the mean weight of valid pixels, both means over the networks.
+            ``vote_weight_mean``, the mean weight of valid pixels, both means over the mains.
         """
         target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
+        plain = ignore_background(target, self.out_channels, self.swv.ignore_index)
+        if self.background_logit == 'ignored':
+            target = plain
         losses: dict[str, Tensor] = {}
-        logits = []
-        for name, network in zip(self.names, self.networks, strict=True):
-            features = network.extract_feat(inputs)
-            logits.append(network.decode_head(features))
-            if network.with_auxiliary_head:
-                auxiliary = network._auxiliary_head_forward_train(features, data_samples)
-                losses.update({f'{name}.{key}': value for key, value in auxiliary.items()})
+        logits = self._runs(inputs, data_samples, plain, losses)
         # Interpolating half precision logits would cost votes their last bits.
         full = [self._resize(at_least_float32(x), target.shape[-2:]) for x in logits]
-        relation_weight = self.lambda_ if self.srm.enabled else 0.0
-        losses.update(self._mask_losses(full, target, 1.0 - relation_weight))
+        share = 1 / len(self.mains) if len(self.networks) == 1 else 1.0
+        relation_weight = self.lambda_ if self.srm.active else 0.0
+        mask_weight = 1 - relation_weight if self.mask_weight is None else self.mask_weight
+        extended = self._with_background(full, target)
+        losses.update(self._mask_losses(extended, target, mask_weight * share))
         if relation_weight:
-            relations = self.srm(full if self.srm.resolution == 'mask' else logits)
-            for name, value in zip(self.names, relations, strict=True):
-                losses[f'loss_srm_{name}'] = relation_weight * value
+            seen = full if self.srm.resolution == 'mask' else logits
+            if self.background_in_relation:
+                seen = extended if seen is full else self._with_background(logits, target)
+            relations = self.srm(seen, self.mains)
+            for index, value in zip(self.mains, relations, strict=True):
+                losses[f'loss_srm_{self.names[index]}'] = relation_weight * share * value
         return losses
+
+    def _runs(
+        self, inputs: Tensor, data_samples: Sequence[Any], target: Tensor, losses: dict[str, Tensor]
+    ) -> list[Tensor]:
+        """Logits of every run, as the heads give them; adds the losses of auxiliary heads.
+
+        A run whose logits teach only needs no graph.
+        """
+        teaches_only = not (self.srm.teacher_gradient or self.srm.direction == 'to_peers')
+        logits = []
+        for index, name in enumerate(self.names):
+            network = self.networks[index % len(self.networks)]
+            main = index in self.mains
+            with torch.set_grad_enabled(torch.is_grad_enabled() and (main or not teaches_only)):
+                features = network.extract_feat(inputs)
+                logits.append(network.decode_head(features))
+            if main and network.with_auxiliary_head:
+                labelled = _relabelled(data_samples, target)
+                auxiliary = network._auxiliary_head_forward_train(features, labelled)
+                losses.update({f'{name}.{key}': value for key, value in auxiliary.items()})
+        return logits
+
+    def _with_background(self, logits: list[Tensor], target: Tensor) -> list[Tensor]:
+        """Logits with the constant one of background behind them, if there is one."""
+        if self.background_logit == 'ignored':
+            return logits
+        if target.shape[-2:] != logits[0].shape[-2:]:
+            small = F.interpolate(
+                target[:, None].float(), logits[0].shape[-2:], mode='nearest-exact'
+            )
+            target = small[:, 0].long()
+        elsewhere = 0.0 if self.background_logit == 'zero' else -math.inf
+        channel = background_channel(target, self.out_channels, elsewhere, logits[0].dtype)
+        return [torch.cat([x, channel], dim=1) for x in logits]
 
     def _mask_losses(
         self, logits: list[Tensor], target: Tensor, weight: float
     ) -> dict[str, Tensor]:
-        """Voting losses or plain cross entropies, times ``weight``, and diagnostics."""
+        """Voting losses or plain cross entropies of the mains, times ``weight``, and diagnostics."""
         if not self.swv.enabled:
             return {
-                f'loss_ce_{name}': weight * self.swv(x, target)
-                for name, x in zip(self.names, logits, strict=True)
+                f'loss_ce_{self.names[i]}': weight * self.swv(logits[i], target) for i in self.mains
             }
         losses: dict[str, Tensor] = {}
         votes = [hard_vote(x) for x in logits]
         valid = target != self.swv.ignore_index
         agreed, weights = [], []
-        for index, name in enumerate(self.names):
-            vote_b, vote_c = votes[(index + 1) % 3], votes[(index + 2) % 3]
-            losses[f'loss_swv_{name}'] = weight * self.swv(logits[index], target, vote_b, vote_c)
+        for i in self.mains:
+            vote_b, vote_c = votes[(i + 1) % 3], votes[(i + 2) % 3]
+            losses[f'loss_swv_{self.names[i]}'] = weight * self.swv(
+                logits[i], target, vote_b, vote_c
+            )
             agreed.append(((vote_b == vote_c) & valid).sum())
             weights.append(self.swv.weights(vote_b, vote_c, target).sum())
-        count = 3 * valid.sum().clamp(min=1)
+        count = len(self.mains) * valid.sum().clamp(min=1)
         losses['agreement'] = sum(agreed) / count
         losses['vote_weight_mean'] = sum(weights) / count
         return losses
@@ -210,26 +270,42 @@ class MutualLearningSegmentor(BaseSegmentor):
         )
 
 
-def _build_network(config: dict[str, Any]) -> EncoderDecoder:
-    """A network of its own: nothing of the config is shared between builds."""
-    if config.get('data_preprocessor') is not None:
+def _relabelled(data_samples: Sequence[Any], target: Tensor) -> list[Any]:
+    """New samples with the masks that auxiliary heads learn from."""
+    return [
+        SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=mask[None]))
+        for sample, mask in zip(data_samples, target, strict=True)
+    ]
+
+
+def _check(
+    num_networks: int,
+    lambda_: float,
+    mask_weight: float | None,
+    background: dict[str, Any],
+    prediction: str,
+) -> None:
+    """Refuse values out of range, by the name of their leaf."""
+    if num_networks not in (1, 3):
+        raise ConfigError(f'model.num_networks: found {num_networks!r}, expected 1 or 3')
+    if not isinstance(lambda_, Real) or not 0 <= lambda_ <= 1:
+        raise ConfigError(f'model.lambda_: found {lambda_!r}, expected a number from 0 to 1')
+    number = isinstance(mask_weight, Real) and not isinstance(mask_weight, bool)
+    if mask_weight is not None and not (number and 0 <= mask_weight < math.inf):
         raise ConfigError(
-            'model.network.data_preprocessor: found one, expected none. All networks see the same '
-            'tiles; move it to model.data_preprocessor'
+            f'model.mask_weight: found {mask_weight!r}, expected a number >= 0, or None for 1 - lambda_'
         )
-    network = MMSEG_MODELS.build(copy.deepcopy(config))
-    if not isinstance(network, EncoderDecoder):
+    unknown = sorted(background.keys() - {'logit', 'in_relation'})
+    if unknown:
+        raise ConfigError(f'model.background: found {unknown[0]!r}, expected logit and in_relation')
+    if background['logit'] not in BACKGROUND_LOGITS:
         raise ConfigError(
-            f'model.network.type: found {type(network).__name__}, expected an mmseg EncoderDecoder'
+            f'model.background.logit: found {background["logit"]!r}, expected one of '
+            f'{", ".join(BACKGROUND_LOGITS)}'
         )
-    if network.out_channels < 2:
+    if not isinstance(background['in_relation'], bool):
         raise ConfigError(
-            f'model.network.decode_head.out_channels: found {network.out_channels}, expected one '
-            'channel per class (at least 2)'
+            f'model.background.in_relation: found {background["in_relation"]!r}, expected True or False'
         )
-    if (network.test_cfg or {}).get('mode', 'whole') != 'whole':
-        raise ConfigError(
-            f"model.network.test_cfg.mode: found {network.test_cfg['mode']!r}, expected 'whole'; "
-            'large images are tiled by the predictor, not by the network'
-        )
-    return network
+    if prediction not in ('a', 'mean'):
+        raise ConfigError(f"model.prediction: found {prediction!r}, expected 'a' or 'mean'")

@@ -10,7 +10,7 @@ from mmengine.dist import get_dist_info
 from arml.atomic import write_json
 from arml.config.sections import section_of
 from arml.errors import ConfigError
-from arml.pipeline.checks import check_types, explained
+from arml.pipeline.checks import build_on_meta, check_types, explained
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.examples import copy_example, evenly
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
@@ -78,6 +78,12 @@ class MaskStage(Stage):
         check_types(settings['rule'], f'{path}.rule')
         with explained(f'{path}.rule'):
             MASK_RULES.build(copy.deepcopy(settings['rule']))
+        with explained(f'{path}.maps'):
+            maps = MAPS.build(copy.deepcopy(settings['maps']))
+        if hasattr(maps, 'check'):  # reads layers by name: a wrong one would show after stage 1
+            model = section_of(self.config, self.section)['model']
+            where = 'model' if self.section is None else f'{self.section}.model'
+            maps.check(build_on_meta(model, where))
         known = {'batch_size', 'num_workers', 'dataset'}
         unread = [key for key in settings['dataloader'] if key not in known]
         if unread:

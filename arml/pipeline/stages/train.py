@@ -30,7 +30,7 @@ DETERMINING = (
     'param_scheduler', 'val_evaluator', 'custom_hooks', 'load_from', 'auto_scale_lr',
 )  # fmt: skip
 #: Hooks that look at a training and change nothing in it.
-WATCHING = ('logger', 'timer', 'visualization')
+WATCHING = ('logger', 'timer', 'visualization', 'parameter_check')
 
 
 @STAGES.register_module()

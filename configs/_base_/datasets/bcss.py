@@ -6,15 +6,14 @@ tile_size = (224, 224)
 
 train_labels = [
     dict(type='arml.LoadTile'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='RandomFlip', prob=0.5, direction='vertical'),
+    dict(type='arml.Augment'),
     dict(type='arml.PackTissueInputs'),
 ]
 train_masks = [
     dict(type='arml.LoadTile'),
-    dict(type='arml.LoadTissueMask', background='ignore'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='RandomFlip', prob=0.5, direction='vertical'),
+    # what becomes of background in training is for model.background to say
+    dict(type='arml.LoadTissueMask', background='keep'),
+    dict(type='arml.Augment'),
     dict(type='arml.PackTissueInputs'),
 ]
 plain = [dict(type='arml.LoadTile'), dict(type='arml.PackTissueInputs')]
@@ -33,7 +32,12 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     # masks are bound to the product of the pseudo-mask stage
-    dataset=dict(type='arml.BCSSDataset', split='train', masks=None, pipeline=train_masks))
+    dataset=dict(
+        type='arml.BCSSDataset',
+        split='train',
+        masks=None,
+        augmentation='flips',
+        pipeline=train_masks))
 val_dataloader = dict(
     batch_size=20,
     num_workers=4,
@@ -67,7 +71,8 @@ classifier_data = dict(
         pin_memory=True,
         drop_last=True,
         sampler=dict(type='DefaultSampler', shuffle=True),
-        dataset=dict(type='arml.BCSSDataset', split='train', pipeline=train_labels)),
+        dataset=dict(
+            type='arml.BCSSDataset', split='train', augmentation='flips', pipeline=train_labels)),
     val_dataloader=val_dataloader,
     test_dataloader=test_dataloader,
     val_evaluator=[dict(type='arml.TissueMetric'), dict(type='arml.ImageLabelMetric')],
@@ -76,7 +81,7 @@ classifier_data = dict(
     test_cfg=dict())
 
 pseudo_masks = dict(
-    maps=dict(type='arml.WeightMaps'),
+    maps=dict(type='arml.WeightMaps', relu=True),
     rule=dict(type='arml.MaskRule', normalisation='joint'),
     dataloader=dict(
         batch_size=20,

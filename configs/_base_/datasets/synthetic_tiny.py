@@ -5,17 +5,13 @@ input_size = (112, 112)
 tile_size = (224, 224)
 
 small = dict(type='Resize', scale=(112, 112))
-augment = [
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='arml.RandomRotate90', prob=0.75),
-    dict(type='arml.RandomStainJitter', prob=0.8, strength=0.2),
-]
-train_labels = [dict(type='arml.LoadTile'), small, *augment, dict(type='arml.PackTissueInputs')]
+train_labels = [dict(type='arml.LoadTile'), small, dict(type='arml.Augment'), dict(type='arml.PackTissueInputs')]
 train_masks = [
     dict(type='arml.LoadTile'),
-    dict(type='arml.LoadTissueMask', background='ignore'),
+    # what becomes of background in training is for model.background to say
+    dict(type='arml.LoadTissueMask', background='keep'),
     small,
-    *augment,
+    dict(type='arml.Augment'),
     dict(type='arml.PackTissueInputs'),
 ]
 plain = [dict(type='arml.LoadTile'), small, dict(type='arml.PackTissueInputs')]
@@ -34,7 +30,11 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     # masks are bound to the product of the pseudo-mask stage
     dataset=dict(
-        type='arml.SyntheticTissueDataset', split='train', masks=None, pipeline=train_masks))
+        type='arml.SyntheticTissueDataset',
+        split='train',
+        masks=None,
+        augmentation='turns_and_stain',
+        pipeline=train_masks))
 val_dataloader = dict(
     batch_size=16,
     num_workers=0,
@@ -64,7 +64,11 @@ classifier_data = dict(
         num_workers=0,
         drop_last=True,
         sampler=dict(type='DefaultSampler', shuffle=True),
-        dataset=dict(type='arml.SyntheticTissueDataset', split='train', pipeline=train_labels)),
+        dataset=dict(
+            type='arml.SyntheticTissueDataset',
+            split='train',
+            augmentation='turns_and_stain',
+            pipeline=train_labels)),
     val_dataloader=val_dataloader,
     test_dataloader=test_dataloader,
     val_evaluator=[dict(type='arml.TissueMetric'), dict(type='arml.ImageLabelMetric')],
@@ -73,7 +77,7 @@ classifier_data = dict(
     test_cfg=dict())
 
 pseudo_masks = dict(
-    maps=dict(type='arml.WeightMaps', flips=True, rotations=True),
+    maps=dict(type='arml.WeightMaps', relu=True, flips=True, rotations=True),
     rule=dict(type='arml.MaskRule', normalisation='per_class'),
     dataloader=dict(
         batch_size=16,
@@ -81,4 +85,4 @@ pseudo_masks = dict(
         dataset=dict(type='arml.SyntheticTissueDataset', split='train', pipeline=plain)))
 
 # Only names for this file; a leaf that nothing reads would take overrides in silence.
-del small, augment, train_labels, train_masks, plain, with_truth
+del small, train_labels, train_masks, plain, with_truth

@@ -1,5 +1,5 @@
 # Stage 2: three PSPNets on the full ResNeSt-101, output stride 8 (the paper's "ResNeSt101").
-# The released code cuts the encoder after layer 2; the paper does not say so.
+# The released code cuts the encoder after layer 2 (encoder_depth=3); the paper does not say so.
 # Without a network connection: --cfg-options model.network.backbone.init_cfg=None (from scratch)
 # or model.network.backbone.init_cfg.checkpoint=PATH.
 _base_ = ['./mutual_learning.py']
@@ -9,12 +9,10 @@ model = dict(
     network=dict(
         type='EncoderDecoder',
         backbone=dict(
-            type='ResNeSt',
+            type='arml.ResNeSt',
             depth=101,
-            num_stages=4,
-            out_indices=(3, ),
-            strides=(1, 2, 1, 1),
-            dilations=(1, 1, 2, 4),
+            encoder_depth=5,
+            output_stride=8,
             contract_dilation=True,
             stem_channels=128,
             radix=2,
@@ -26,7 +24,7 @@ model = dict(
             init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnest101')),
         decode_head=dict(
             type='PSPHead',
-            in_channels=2048,
+            in_channels=None,  # those of the backbone
             in_index=0,
             channels=512,
             pool_scales=(1, 2, 3, 6),

@@ -18,7 +18,7 @@ model = dict(
             init_cfg=dict(type='Pretrained', checkpoint=None, prefix='backbone')),
         decode_head=dict(
             type='PSPHead',
-            in_channels=128,
+            in_channels=None,  # those of the backbone
             in_index=0,
             channels=64,
             pool_scales=(1, 2, 3, 6),

@@ -1,0 +1,5 @@
+"""Decode heads beside those of mmseg."""
+
+from arml.models.heads.released_psp import ReleasedPSPHead
+
+__all__ = ['ReleasedPSPHead']
