@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import gaussian_filter
 
+from arml.datasets.transforms import decode_tile, read_raw_mask
 from arml.errors import DataError
 from arml.evaluation.confusion import protocol_metrics, scores
 
@@ -224,7 +224,7 @@ def _labelled_histograms(tiles: Sequence[TileFiles], classes: Sequence[str]) -> 
     _check_classes(labels.sum(0), classes)
     histograms = np.empty((len(tiles), BINS**3), np.float32)
     for row, tile in zip(histograms, tiles, strict=True):
-        row[:] = np.bincount(colour_index(_read_image(tile.image)).ravel(), minlength=BINS**3)
+        row[:] = np.bincount(colour_index(_rgb(tile.image)).ravel(), minlength=BINS**3)
     return histograms, labels
 
 
@@ -232,7 +232,7 @@ def _joint_histogram(tiles: Sequence[TileFiles], count: int, split: str) -> Arra
     """Count pixels by true class and colour, int64, (K, B): all that a colour table can see."""
     joint = np.zeros((count, BINS**3), np.int64)
     for tile in tiles:
-        colour, truth = colour_index(_read_image(tile.image)), _read_mask(tile)
+        colour, truth = colour_index(_rgb(tile.image)), _read_mask(tile)
         if truth.shape != colour.shape:
             raise DataError(
                 f'{tile.mask}: found a mask of {truth.shape[1]}x{truth.shape[0]} pixels, expected '
@@ -281,24 +281,11 @@ def _class_pixels(tiles: Sequence[TileFiles], count: int, split: str) -> Array:
     return _not_empty(pixels, split)
 
 
-def _read_image(path: Path) -> Array:
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert('RGB'))
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f'{path}: cannot be read as an image ({error})') from error
+def _rgb(path: Path) -> Array:
+    return decode_tile(path)[..., ::-1]
 
 
 def _read_mask(tile: TileFiles) -> Array:
     if tile.mask is None:
         raise DataError(f'{tile.image}: has no mask; expected a dense mask to score against')
-    try:
-        with Image.open(tile.mask) as picture:
-            mask = np.asarray(picture)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f'{tile.mask}: cannot be read as a mask ({error})') from error
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        raise DataError(
-            f'{tile.mask}: found {picture.mode} pixels, expected a palette PNG of class numbers'
-        )
-    return mask
+    return read_raw_mask(tile.mask)

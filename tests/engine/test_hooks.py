@@ -274,12 +274,14 @@ def test_seed__is_a_function_of_seed_and_epoch(tmp_path):
     runner = Runner(tmp_path)
     runner.train_dataloader.dataset = SimpleNamespace(set_epoch=lambda epoch: told.append(epoch))
     told: list[int] = []
+    runner.model.set_epoch = lambda epoch: heard.append(epoch)
+    heard: list[int] = []
     first = draws(runner)
     assert draws(runner) == first
     runner.train_loop._epoch = 1
     second = draws(runner)
     assert all(a != b for a, b in zip(first, second, strict=True))
-    assert told == [0, 0, 1]
+    assert told == heard == [0, 0, 1]
     runner.seed = 4
     assert all(a != b for a, b in zip(draws(runner), second, strict=True))
 

@@ -152,9 +152,9 @@ def test_floors__raise(splits, tmp_path):
         colour_floor([train[0]._replace(label=None)], val, test, CLASSES)
     broken = tmp_path / 'broken.png'
     broken.write_bytes(b'no picture')
-    with pytest.raises(DataError, match=r'broken\.png: cannot be read as an image'):
+    with pytest.raises(DataError, match=r'broken\.png: not a readable image'):
         colour_floor([train[1]._replace(image=broken)], val, test, CLASSES)
-    with pytest.raises(DataError, match=r'broken\.png: cannot be read as a mask'):
+    with pytest.raises(DataError, match=r'broken\.png: not a readable mask'):
         constant_floor([val[0]._replace(mask=broken)], test, CLASSES)
     rgb = val[0].image
     with pytest.raises(DataError, match='expected a palette PNG'):

@@ -272,3 +272,17 @@ def test_channel_reactivation__gate_of_neighbouring_channels():
 def test_ars__refuses(arguments, message):
     with pytest.raises(ConfigError, match=message):
         ARSNeck(16, **arguments)
+
+
+def test_neck__takes_part_from_its_start_epoch():
+    torch.manual_seed(0)
+    neck = ARSNeck(in_channels=8, gamma_init=0.5, start_epoch=2)
+    features = torch.randn(2, 8, 4, 5)
+    assert not torch.equal(neck(features), features)  # not being trained: it is part of the model
+    for epoch, there in ((0, False), (1, False), (2, True), (3, True)):
+        neck.set_epoch(epoch)
+        for mode in (True, False):
+            neck.train(mode)
+            assert torch.equal(neck(features), features) is not there
+    with pytest.raises(ConfigError, match=r'ARSNeck\.start_epoch: found -1'):
+        ARSNeck(in_channels=8, start_epoch=-1)

@@ -75,6 +75,8 @@ class ResNet38d(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.out_indices = tuple(out_indices)
+        #: Channels of the taps that a call returns.
+        self.channels = [(256, 512, 1024, 4096)[i] for i in self.out_indices if i in range(4)]
         if not self.out_indices or any(index not in range(4) for index in self.out_indices):
             raise ConfigError(
                 f'ResNet38d.out_indices: found {out_indices}, expected some of 0, 1, 2, 3.'
