@@ -6,4 +6,5 @@ _base_ = [
     './_base_/schedules/segmentor_tiny.py',
     './_base_/datasets/ebhi_tiny.py',
     './_base_/pipelines/arml_tiny.py',
+    './_base_/choices/deviations_tiny.py',
 ]

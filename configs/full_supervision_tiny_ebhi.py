@@ -9,3 +9,5 @@ _base_ = [
 ]
 
 train_dataloader = dict(dataset=dict(masks='dense'))
+# An upper bound is trained until it stands: twice the steps of the weak methods.
+train_cfg = dict(max_epochs=32)

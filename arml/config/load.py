@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from arml.config.choices import take_choices
 from arml.config.overrides import OPTIONAL, apply_overrides
 from arml.config.parts import loaders_in, refuse_unread, schedulers_of, unread_parts
 from arml.config.sections import OWN, SHARED
@@ -51,12 +52,13 @@ def load_config(
             f'config {path}: cannot be read: {type(error).__name__}: {error}'
         ) from error
     join_data(config)
+    overrides = take_choices(config, overrides or {})
     check_top_level(config)
     if overrides:
         forget(config)
         apply_overrides(config, overrides)
     if for_run:
-        refuse_unread(config, overrides or {})
+        refuse_unread(config, overrides)
         for key in unread_parts(config):
             config.pop(key)
     resolve(config)

@@ -186,9 +186,7 @@ class Stage:
         return f'{keys[stage]}/{item}'
 
 
-def _taken(
-    bind: dict[str, str], config: Config, section: str | None, name: str
-) -> dict[str, str]:
+def _taken(bind: dict[str, str], config: Config, section: str | None, name: str) -> dict[str, str]:
     """The bound leaves that the config has a use for.
 
     Raises:
@@ -206,7 +204,7 @@ def _taken(
             where = leaf if section is None else f'{section}.{leaf}'
             raise ConfigError(
                 f'{where}: found {node!r}, but the pipeline sets it to the product {source} in stage '
-                f'{name}. Leave it None, or take the line {leaf!r} out of that stage\'s bind.'
+                f"{name}. Leave it None, or take the line {leaf!r} out of that stage's bind."
             )
         taken[leaf] = source
     return taken
