@@ -1,4 +1,4 @@
-"""The ledger of a sweep: one line of JSON a finished cell, written whole."""
+"""The ledger of a sweep: one line of JSON a cell that ended, written whole."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import Any
 
 from filelock import FileLock
 
-from arml.atomic import write_text
+from arml.atomic import unwritable, write_text
 from arml.errors import DataError
 
 
 class Ledger:
     """Lines of JSON that are only added to. Several processes may add at once.
+
+    A last line without an end, as a copy that was broken off leaves it, does not count.
 
     Args:
         path: The file; made with the first line.
@@ -24,28 +26,58 @@ class Ledger:
         """All lines, oldest first.
 
         Raises:
-            DataError: If a line is no JSON object; names it.
+            DataError: If a line is no JSON object with ``run`` and ``status``; names it.
         """
-        if not self.path.is_file():
-            return []
         rows = []
-        for number, line in enumerate(self.path.read_text(encoding='utf-8').splitlines(), start=1):
+        for number, line in enumerate(_whole_lines(self._text()), start=1):
             try:
                 row = json.loads(line)
             except ValueError as error:
                 raise DataError(f'{self.path}, line {number}: is no JSON ({error})') from error
-            if not isinstance(row, dict):
-                raise DataError(f'{self.path}, line {number}: found no JSON object')
+            if not isinstance(row, dict) or not row.keys() >= {'run', 'status'}:
+                raise DataError(
+                    f'{self.path}, line {number}: found {line[:60]!r}, expected a JSON object with run '
+                    'and status, as tools/sweep.py writes it'
+                )
             rows.append(row)
         return rows
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """The finished cells by the key of their run; of two lines the newer."""
-        return {row['run']: row for row in self.rows() if row.get('status') == 'finished'}
+        return {row['run']: row for row in self.rows() if row['status'] == 'finished'}
+
+    def statuses(self) -> dict[str, str]:
+        """The status of each run that has a line: ``finished`` if one says so, else the newest."""
+        newest = {row['run']: row['status'] for row in self.rows()}
+        return {**newest, **dict.fromkeys(self.finished(), 'finished')}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Add one line; the file is replaced whole, so that a kill leaves no half line."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f'{self.path}.lock'):
-            before = self.path.read_text(encoding='utf-8') if self.path.is_file() else ''
-            write_text(self.path, before + json.dumps(row, sort_keys=True) + '\n')
+        """Add one line; the file is replaced whole, so that a kill leaves no half line.
+
+        Raises:
+            ArmlError: If it cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f'{self.path}.lock'):
+                lines = [*_whole_lines(self._text()), json.dumps(row, sort_keys=True)]
+                write_text(self.path, '\n'.join(lines) + '\n')
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _text(self) -> str:
+        if not self.path.is_file():
+            return ''
+        return self.path.read_text(encoding='utf-8', errors='replace')
+
+
+def _whole_lines(text: str) -> list[str]:
+    """The lines, without a last one that is cut off."""
+    *lines, last = text.split('\n')
+    if last:
+        try:
+            json.loads(last)
+        except ValueError:
+            return lines
+        return [*lines, last]
+    return lines

@@ -24,31 +24,44 @@ def take_choices(config: Config, overrides: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         ConfigError: If a value is none of a name's choices, a name has no default, or two choices
-            set one leaf to different values.
+            set one leaf to different values or one of them a group with a leaf of the other.
     """
     choices = config.pop('choices', None) or {}
     rest = dict(overrides)
     leaves: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name, known in choices.items():
+        known = {str(key): settings for key, settings in known.items()}
         if name not in config:
             raise ConfigError(
                 f'config {config.filename}: choices has {name!r}, but there is no top-level key {name} '
                 f'with its default. Expected one of {", ".join(known)}.'
             )
-        value = str(rest.pop(name, config[name]))
+        found = rest.pop(name, config[name])
+        value = str(found)
         config.pop(name)
         if value not in known:
             near = difflib.get_close_matches(value, list(known), n=1)
             raise ConfigError(
-                f'{name}: found {value!r}, expected one of {", ".join(known)}.'
+                f'{name}: found {found!r}, expected one of {", ".join(known)}.'
                 + (f' Did you mean {near[0]}?' if near else '')
+                + (
+                    ' YAML reads on, off, yes and no so: quote them.'
+                    if found in (True, False)
+                    else ''
+                )
             )
         for leaf, setting in known[value].items():
-            if leaf in leaves and leaves[leaf] != setting:
-                raise ConfigError(
-                    f'{leaf}: {origin[leaf]} sets it to {leaves[leaf]!r}, {name}={value} to {setting!r}. '
-                    'Choose one of them.'
-                )
+            for other in leaves:
+                if _overlap(leaf, other) and (leaf, setting) != (other, leaves[other]):
+                    raise ConfigError(
+                        f'{leaf}: {origin[other]} sets {other} to {leaves[other]!r}, {name}={value} sets '
+                        f'{leaf} to {setting!r}. Choose one of them.'
+                    )
             leaves[leaf], origin[leaf] = setting, f'{name}={value}'
     return {**{leaf: v for leaf, v in leaves.items() if leaf not in rest}, **rest}
+
+
+def _overlap(path: str, other: str) -> bool:
+    """Whether two dotted paths are one, or one lies below the other."""
+    return f'{path}.'.startswith(f'{other}.') or f'{other}.'.startswith(f'{path}.')

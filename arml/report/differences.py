@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ class Difference:
     Attributes:
         value: The value.
         n: Seeds that it was run with.
-        mean: Mean of the score over them.
+        mean: Mean of the score over them; NaN without any.
         std: Standard deviation, n - 1 in the denominator; NaN for one seed.
         pairs: Seeds that both were run with.
         delta: Mean difference to the reference over these seeds; NaN without any.
@@ -40,6 +40,7 @@ def differences(
     reference: Any,
     row: str,
     metric: str = 'mIoU',
+    values: Iterable[Any] = (),
 ) -> list[Difference]:
     """Compare the values of a parameter by the runs that share a seed.
 
@@ -49,44 +50,56 @@ def differences(
         reference: The value that the others are compared with.
         row: Which line of the runs' tables is read, e.g. ``ARML``.
         metric: Which score of it.
+        values: All values that there should be, so that one without a run has an entry too.
 
     Returns:
-        One entry per value, the reference first, then in the order of their first appearance.
+        One entry per value, the reference first, then as in ``values``, then in the order of their first
+        appearance.
 
     Raises:
-        DataError: If the reference has no run, runs differ in something else, or two runs have the same
-            value and seed.
+        DataError: If the reference has no run, a run has no such parameter, row or score, runs differ in
+            something else, or two runs have the same value and seed.
     """
-    scores: dict[str, dict[int, float]] = {str(reference): {}}
-    others: set[str] = set()
+    scores: dict[str, dict[int, float]] = {str(value): {} for value in (reference, *values)}
+    rest: set[str] = set()
     for entry in rows:
         parameters = dict(entry['parameters'])
-        value = str(parameters.pop(parameter, None))
+        if parameter not in parameters:
+            raise DataError(
+                f'run {entry["run"]}: has no parameter {parameter!r}; it has {", ".join(parameters)}'
+            )
+        value = str(parameters.pop(parameter))
         seed = parameters.pop('randomness.seed', entry['seed'])
-        others.add(repr(sorted(parameters.items())))
+        rest.add(', '.join([f'{k}={v}' for k, v in parameters.items()] + [str(entry['dataset'])]))
+        if len(rest) > 1:
+            raise DataError(
+                f'the runs differ in more than {parameter} and the seed: {" and ".join(sorted(rest))}'
+            )
         known = scores.setdefault(value, {})
         if seed in known:
             raise DataError(f'{parameter}={value}, seed {seed}: found twice in the ledger')
         known[seed] = _score(entry, row, metric)
-    if len(others) > 1:
-        raise DataError(
-            f'the runs differ in more than {parameter} and the seed: {" and ".join(sorted(others)[:2])}'
-        )
     base = scores[str(reference)]
     if not base:
-        raise DataError(f'{parameter}={reference}: no finished run to compare with')
+        others = ', '.join(value for value, found in scores.items() if found)
+        raise DataError(
+            f'{parameter}={reference}: no finished run to compare with; there are such of '
+            f'{others or "no value"}'
+        )
     return [_compare(value, found, base) for value, found in scores.items()]
 
 
 def differences_table(found: Sequence[Difference], metric: str = 'mIoU') -> str:
-    """Markdown: value, mean, spread, difference."""
+    """Markdown: value, n, mean and spread; difference and over how many seeds."""
     lines = []
     for index, entry in enumerate(found):
-        delta = '–' if index == 0 else _spread(entry.delta, entry.delta_std, sign='+')
-        lines.append([entry.value, entry.n, _spread(entry.mean, entry.std), delta])
+        delta, pairs = ('–', '–') if index == 0 else (
+            _spread(entry.delta, entry.delta_std, sign='+'), entry.pairs
+        )  # fmt: skip
+        lines.append([entry.value, entry.n, _spread(entry.mean, entry.std), delta, pairs])
     return tabulate(
-        lines, ['', 'n', metric, f'difference to {found[0].value}, same seeds'], tablefmt='github',
-        colalign=('left', 'right', 'right', 'right'), disable_numparse=True,
+        lines, ['', 'n', metric, f'difference to {found[0].value}, same seeds', 'pairs'],
+        tablefmt='github', colalign=('left', *['right'] * 4), disable_numparse=True,
     )  # fmt: skip
 
 
@@ -107,11 +120,17 @@ def _compare(value: str, found: dict[int, float], base: dict[int, float]) -> Dif
 def _score(entry: Mapping[str, Any], row: str, metric: str) -> float:
     for line in entry['rows']:
         if line['name'] == row:
-            return float(line['metrics'][metric])
+            score = line['metrics'].get(metric)
+            if score is None or math.isnan(score):
+                raise DataError(
+                    f'run {entry["run"]}: {row} has no score {metric!r}; it has '
+                    f'{", ".join(k for k, v in line["metrics"].items() if v is not None)}'
+                )
+            return float(score)
     names = ', '.join(line['name'] for line in entry['rows'])
     raise DataError(f'run {entry["run"]}: has no row {row!r}; it has {names}')
 
 
 def _spread(mean: float, std: float, sign: str = '') -> str:
-    text = f'{mean:{sign}.2f}'
+    text = '–' if math.isnan(mean) else f'{mean:{sign}.2f}'
     return text if math.isnan(std) else f'{text} ± {std:.2f}'

@@ -37,12 +37,31 @@ def test_choices__errors():
     config.pop('deviation')
     with pytest.raises(ConfigError, match="choices has 'deviation', but there is no top-level key"):
         take_choices(config, {})
+    with pytest.raises(ConfigError, match=r'deviation: found False, expected.*YAML reads on, off'):
+        take_choices(settings(), {'deviation': False})
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'setting'), [('model.srm.beta', 60), ('model.srm', None), ('model.srm.beta.x', 1)]
+)
+def test_choices__two_that_set_one_leaf(leaf, setting):
     two = settings(components='all')
-    two.choices['components'] = {'all': {'model.srm.beta': 60}}
+    two.choices['components'] = {'all': {leaf: setting, 'model.srm.betas': 1}}
     with pytest.raises(
-        ConfigError, match=r'beta: deviation=no_angle sets it to 0, components=all to 60'
+        ConfigError,
+        match=rf'{leaf}: deviation=no_angle sets model\.srm\.beta to 0, components=all sets {leaf} to',
     ):
         take_choices(two, {'deviation': 'no_angle'})
+    two = settings(components='all')
+    two.choices['components'] = {'all': {'model.srm.beta': 0}}
+    assert take_choices(two, {'deviation': 'no_angle'}) == {'model.srm.beta': 0}
+
+
+def test_choices__named_by_numbers():
+    """``--cfg-options omega=3`` gives a number, the file may have either."""
+    for three in (3, '3'):
+        config = Config({'choices': {'omega': {three: {'a': 3}, 'drop': {}}}, 'omega': 'drop'})
+        assert take_choices(config, {'omega': 3}) == {'a': 3}
 
 
 def test_choices__are_spelt_out_in_the_resolved_config(tmp_path):

@@ -1,0 +1,92 @@
+"""The ledger: no line is lost, no half line is read."""
+
+import json
+import multiprocessing
+
+import pytest
+
+from arml.ablation import Ledger
+from arml.errors import ArmlError, DataError
+
+
+def row(run, status='finished', **more):
+    return {'run': run, 'status': status, **more}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / 'folder' / 'ledger.jsonl')
+
+
+def test_ledger__lines_by_run(ledger):
+    assert (ledger.rows(), ledger.finished(), ledger.statuses()) == ([], {}, {})
+    rows = [row('a', 'failed'), row('b', x=1), row('a'), row('b', x=2)]
+    rows += [row('b', 'failed'), row('c', 'failed')]
+    for each in rows:
+        ledger.add(each)
+    assert ledger.rows() == rows
+    assert ledger.finished() == {'a': row('a'), 'b': row('b', x=2)}
+    assert ledger.statuses() == {'a': 'finished', 'b': 'finished', 'c': 'failed'}
+    text = ledger.path.read_text()
+    assert [json.loads(line) for line in text.splitlines()] == rows
+    assert text.endswith('\n')
+
+
+@pytest.mark.parametrize(
+    ('end', 'runs'), [('{"run": "b", "sta', 'ac'), ('{"run": "b", "status": "finished"}', 'abc')]
+)
+def test_ledger__last_line_without_an_end(ledger, end, runs):
+    ledger.add(row('a'))
+    with ledger.path.open('a') as file:
+        file.write(end)
+    assert [each['run'] for each in ledger.rows()] == list(runs[:-1])
+    ledger.add(row('c'))
+    assert [each['run'] for each in ledger.rows()] == list(runs)
+    assert ledger.path.read_text().endswith('\n')
+
+
+@pytest.mark.parametrize(
+    ('line', 'match'),
+    [
+        ('{"run": ', r'ledger\.jsonl, line 2: is no JSON'),
+        (
+            '[1]',
+            r"ledger\.jsonl, line 2: found '\[1\]', expected a JSON object with run and status",
+        ),
+        ('{"run": "a"}', 'expected a JSON object with run and status'),
+        ('', 'line 2: is no JSON'),
+        ('\udcff', 'line 2: is no JSON'),
+    ],
+)
+def test_rows__raises(ledger, line, match):
+    ledger.path.parent.mkdir()
+    lines = [json.dumps(row('a')), line, json.dumps(row('b'))]
+    ledger.path.write_text('\n'.join(lines) + '\n', errors='surrogateescape')
+    with pytest.raises(DataError, match=match):
+        ledger.rows()
+
+
+def test_add__raises_where_nothing_can_be_written(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ArmlError, match=r'cannot write .*ledger\.jsonl'):
+        Ledger(tmp_path / 'file' / 'ledger.jsonl').add(row('a'))
+
+
+def _add_many(path, name):
+    for number in range(40):
+        Ledger(path).add(row(f'{name}{number}', text='x' * 3000))
+
+
+def test_add__two_processes_lose_no_line(ledger):
+    fork = multiprocessing.get_context('fork')
+    processes = [fork.Process(target=_add_many, args=(ledger.path, name)) for name in 'ab']
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    found = [each['run'] for each in ledger.rows()]
+    assert sorted(found) == sorted(f'{name}{number}' for name in 'ab' for number in range(40))
+    for name in 'ab':
+        own = [run for run in found if run[0] == name]
+        assert own == [f'{name}{number}' for number in range(40)]
