@@ -21,6 +21,24 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
+class Overrides(argparse.Action):
+    """``--cfg-options KEY=VALUE ...`` as mmengine reads it, with an error for a word without ``=``."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Collect the overrides; mmengine's own action would end in a traceback."""
+        from mmengine.config import DictAction
+
+        words = [values] if isinstance(values, str) else list(values)
+        for word in words:
+            if '=' not in word:
+                parser.error(
+                    f'{option_string}: found {word!r}, expected KEY=VALUE (a value with a space in it '
+                    'must be quoted together with its key: "KEY=a value")'
+                )
+        reader = DictAction(self.option_strings, self.dest, nargs='+')
+        reader(parser, namespace, words, option_string)
+
+
 def run_tool(main: Callable[[], int | None]) -> int:
     """Run a tool's ``main`` and turn an explained error into a message and a status.
 

@@ -96,3 +96,15 @@ def test_tools__help_names_no_empty_default(tool, monkeypatch, capsys):
     assert 'usage:' in text
     assert '(default: None)' not in text
     assert '(default: False)' not in text
+
+
+def test_overrides__a_word_without_a_value_is_explained(capsys):
+    from arml.cli import Overrides
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=Overrides)
+    found = parser.parse_args(['--cfg-options', 'a.b=[1,2]', 'c=1e-3', 'd=x=y']).cfg_options
+    assert found == {'a.b': [1, 2], 'c': 0.001, 'd': 'x=y'}
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'amp'])
+    assert "--cfg-options: found 'amp', expected KEY=VALUE" in capsys.readouterr().err

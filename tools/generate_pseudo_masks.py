@@ -5,9 +5,7 @@ import copy
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from arml.cli import HelpFormatter, run_tool
+from arml.cli import HelpFormatter, Overrides, run_tool
 
 
 def parse_args(argv=None):
@@ -31,7 +29,7 @@ def parse_args(argv=None):
         '--section', default='classifier', help='section of the config with the model'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='override leaves'
     )
     return parser.parse_args(argv)
 

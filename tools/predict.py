@@ -3,9 +3,7 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
-from arml.cli import HelpFormatter, run_tool
+from arml.cli import HelpFormatter, Overrides, run_tool
 
 
 def parse_args(argv=None):
@@ -30,7 +28,7 @@ def parse_args(argv=None):
     parser.add_argument('--batch-size', type=int, default=8, help='windows at once')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU where there is one)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='override leaves'
     )
     return parser.parse_args(argv)
 

@@ -5,9 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from arml.cli import HelpFormatter, run_tool
+from arml.cli import HelpFormatter, Overrides, run_tool
 
 
 def parse_args(argv=None):
@@ -32,7 +30,7 @@ def parse_args(argv=None):
     )
     parser.add_argument('--show-dir', help='folder for the predicted masks of all tiles')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='override leaves'
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

@@ -4,9 +4,7 @@ import argparse
 import os
 import sys
 
-from mmengine.config import DictAction
-
-from arml.cli import HelpFormatter, run_tool
+from arml.cli import HelpFormatter, Overrides, run_tool
 
 
 def parse_args(argv=None):
@@ -27,7 +25,7 @@ def parse_args(argv=None):
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU only)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE',
         help='override leaves of the config; a key that does not exist is an error',
     )  # fmt: skip
     parser.add_argument(

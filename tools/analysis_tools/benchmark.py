@@ -3,9 +3,7 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
-from arml.cli import HelpFormatter, run_tool
+from arml.cli import HelpFormatter, Overrides, run_tool
 
 FULL = 'configs/arml_resnest101_bcss.py'
 CLASSIFIER = 'configs/arml_resnet38_bcss.py'
@@ -76,7 +74,7 @@ def common():
 def add_config(parser, default):
     parser.add_argument('--config', default=default, help='config file')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override leaves'
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='override leaves'
     )
 
 
