@@ -7,6 +7,8 @@ TORCH_INDEX ?=
 # The suite runs in this many processes; each uses one thread.
 JOBS ?= 2
 DEMO ?= work_dirs/demo
+# DRAW=--force replaces synthetic tissue that was drawn with other settings or changed since.
+DRAW ?=
 
 .PHONY: help setup demo test test-all lint format clean
 
@@ -19,7 +21,8 @@ $(VENV)/.installed: requirements.txt setup.cfg pyproject.toml
 	@echo "[setup] Python environment in $(VENV), pinned packages; several minutes the first time"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "[setup] $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@# a set-up that was killed half way leaves a python without pip: begin again
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
@@ -27,7 +30,8 @@ $(VENV)/.installed: requirements.txt setup.cfg pyproject.toml
 
 demo: setup ## draw tissue, train all stages, test: a table and pictures in under 10 minutes on two cores
 	@echo "[demo] 1/2: drawing synthetic tissue into data/synthetic"
-	@$(PY) tools/dataset_converters/synthetic.py --out data/synthetic
+	@$(PY) tools/dataset_converters/synthetic.py --out data/synthetic $(DRAW) || \
+		{ echo "[demo] to draw it anew: make demo DRAW=--force"; exit 1; }
 	@echo "[demo] 2/2: classifier, pseudo masks, three networks, test"
 	@$(PY) tools/train.py configs/arml_tiny_synthetic.py --resume --work-dir $(DEMO)
 
