@@ -1,8 +1,13 @@
 """From tiles of a data loader to the input of a network."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from mmengine.structures import BaseDataElement
 from mmseg.models import SegDataPreProcessor
+from mmseg.utils import stack_batch
+from torch import Tensor
 
 from arml.errors import ConfigError
 from arml.models.normalisation import EPSILON, NORMALISATIONS, normalise
@@ -16,6 +21,10 @@ class TissueDataPreProcessor(SegDataPreProcessor):
     Stain and brightness differ more between slides than between tissues. ``normalise='tile'``
     takes them out: each channel of each tile gets mean 0 and standard deviation 1. ``'dataset'``
     uses ``mean`` and ``std`` for all tiles, as networks trained on ImageNet expect.
+
+    Unlike mmseg's it does not make the host wait for a GPU: copies are asynchronous
+    (:func:`to_device`), and the colours are turned round without an index, which would be copied
+    for every tile. Tiles of one size are converted together.
 
     Args:
         normalise: ``'dataset'``, ``'tile'`` or ``'unit'``.
@@ -56,9 +65,78 @@ class TissueDataPreProcessor(SegDataPreProcessor):
         self.normalise = normalise
         self.epsilon = epsilon
 
+    def cast_data(self, data: Any) -> Any:
+        """Copy all tensors to the device, those inside data samples too."""
+        return _cast(data, self.device)
+
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Stack, convert to RGB and normalise."""
-        data = super().forward(data, training)
+        """Copy to the device, convert to RGB, normalise, pad and stack.
+
+        Args:
+            data: ``inputs``: N tiles, (3, H, W), uint8 or float; ``data_samples``: N samples. Of
+                one size, unless in training.
+            training: Whether to pad as in training (targets too), else as ``test_cfg`` says.
+
+        Returns:
+            ``inputs``, float, (N, 3, H, W), and ``data_samples``.
+        """
+        data = self.cast_data(data)
+        inputs, samples = list(data['inputs']), data.get('data_samples')
+        if len({one.shape for one in inputs}) == 1:
+            images = [*self._converted(torch.stack(inputs))]
+        else:
+            images = [self._converted(one[None])[0] for one in inputs]
+        padding = dict(pad_val=self.pad_val, seg_pad_val=self.seg_pad_val)
+        if training:
+            padding.update(size=self.size, size_divisor=self.size_divisor)
+            batch, samples = stack_batch(images, samples, **padding)
+            if self.batch_augments is not None:
+                batch, samples = self.batch_augments(batch, samples)
+        elif self.test_cfg:
+            padding.update({key: self.test_cfg.get(key) for key in ('size', 'size_divisor')})
+            batch, padded = stack_batch(images, **padding)
+            for sample, found in zip(samples or (), padded, strict=False):
+                sample.set_metainfo(found)
+        else:
+            batch = torch.stack(images)
         if self.normalise == 'tile':
-            data['inputs'] = normalise(data['inputs'], 'tile', epsilon=self.epsilon)
-        return data
+            batch = normalise(batch, 'tile', epsilon=self.epsilon)
+        return {'inputs': batch, 'data_samples': samples}
+
+    def _converted(self, tiles: Tensor) -> Tensor:
+        """RGB and, but for the statistics of tiles, normalised; float, (N, 3, H, W)."""
+        if self._channel_conversion and tiles.shape[1] == 3:
+            tiles = tiles.flip(1)
+        tiles = tiles.float()
+        return (tiles - self.mean) / self.std if self._enable_normalize else tiles
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy without making the host wait: to a GPU through pinned memory.
+
+    A copy from other memory may wait for what the GPU has still to do, even if ``non_blocking``.
+    The data loader pins what it knows, tensors in lists and dictionaries, but not data samples.
+
+    Args:
+        tensor: Anywhere.
+        device: Where it is wanted.
+    """
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        # torch keeps the pinned memory until the copy is done.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def _cast(data: Any, device: torch.device) -> Any:
+    """The same, with all tensors on the device."""
+    if isinstance(data, Tensor):
+        return to_device(data, device)
+    if isinstance(data, BaseDataElement):
+        moved = data.new()
+        moved.set_data({key: _cast(value, device) for key, value in data.items()})
+        return moved
+    if isinstance(data, Mapping):
+        return {key: _cast(value, device) for key, value in data.items()}
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return [_cast(value, device) for value in data]
+    return data

@@ -48,6 +48,8 @@ class GradCAMReader:
     layers: Sequence[str]
     modules: dict[str, nn.Module]
     _linear: bool | None = None
+    #: Whether the head reads every layer linearly, so that no backward pass is needed.
+    _direct: bool = False
 
     def maps(
         self, inputs: Tensor, features: Tensor | None, present: Tensor | None
@@ -70,13 +72,13 @@ class GradCAMReader:
             features = self.classifier.extract_feat(inputs) if features is None else features
             if self._reads_linearly(features):
                 maps = self._shares(features).float()
-                if present is not None:
-                    _check_number(present, maps.shape[1])
-                    absent = ~present.to(maps.device, non_blocking=True)
-                    maps = maps.masked_fill(absent[:, :, None, None], 0)
-                return {FEATURES: maps}
+                return {FEATURES: _only(present, maps)}
         result: dict[str, Tensor] = {}
-        for tiles, classes in groups(present, len(inputs)):
+        rest = groups(present, len(inputs))
+        while rest:
+            if self._direct:  # the first group has shown it: the others need not go apart
+                rest = [(torch.cat([tiles for tiles, _ in rest]), None)]
+            (tiles, classes), *rest = rest
             tiles = tiles.to(inputs.device, non_blocking=True)
             given = None if features is None or self.modules else features[tiles]
             found, classes, number = self._of_group(inputs[tiles], given, classes, present)
@@ -85,7 +87,7 @@ class GradCAMReader:
                     size = (len(inputs), number, *maps.shape[2:])
                     result[layer] = torch.zeros(size, device=inputs.device)
                 result[layer][tiles[:, None], classes] = maps.float()
-        return result
+        return {layer: _only(present, maps) for layer, maps in result.items()}
 
     def _of_group(
         self,
@@ -110,15 +112,16 @@ class GradCAMReader:
             direct += [FEATURES] if FEATURES in self.layers else []
             if direct and self._reads_linearly(features):
                 taps = {layer: one for layer, one in taps.items() if layer not in direct}
+                self._direct = not taps
             elif FEATURES in direct:
                 taps[FEATURES] = tap(features)
                 features = taps[FEATURES].passed
             scores = self.classifier.class_scores(features)
             number = scores.shape[1]
-            if present is None:
-                classes = torch.arange(number).expand(len(scores), -1)
-            else:
+            if present is not None:
                 _check_number(present, number)
+            if classes is None:
+                classes = torch.arange(number).expand(len(scores), -1)
             classes = classes.to(inputs.device, non_blocking=True)
             found = _through_gradients(scores, classes, taps)
         if any(layer not in found for layer in direct):
@@ -230,6 +233,15 @@ def _through_gradients(scores: Tensor, classes: Tensor, taps: dict[str, Tap]) ->
         layer: weigh(one.values.detach(), weight)
         for (layer, one), weight in zip(taps.items(), weights, strict=True)
     }
+
+
+def _only(present: Tensor | None, maps: Tensor) -> Tensor:
+    """Maps (N, K, h, w), 0 where not ``present``."""
+    if present is None:
+        return maps
+    _check_number(present, maps.shape[1])
+    absent = ~present.to(maps.device, non_blocking=True)
+    return maps.masked_fill(absent[:, :, None, None], 0)
 
 
 def _dtype(classifier: GradCAMClassifier) -> torch.dtype:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from arml.models.losses import geometry
 from arml.models.losses.functional import (
     angle_relation,
     distance_relation,
@@ -217,6 +218,17 @@ def test_relation__teacher_has_no_gradient(relation, dimensions):
     relation(student, teacher, teacher_gradient=True).backward()
     torch.testing.assert_close(student.grad, alone)
     assert teacher.grad.abs().sum() > 0
+
+
+def test_angle_relation__in_pieces_is_the_whole(monkeypatch):
+    values = []
+    for piece in (geometry.PIECE, 3 * 7**2, 1):  # all matrices at once, three, one at a time
+        monkeypatch.setattr(geometry, 'PIECE', piece)
+        samples = [draw(2, 7, FEW, seed=s).requires_grad_() for s in range(2)]
+        loss = angle_relation(*samples, teacher_gradient=True)
+        values.append([loss.detach(), *torch.autograd.grad(loss, samples)])
+    for found in values[1:]:
+        torch.testing.assert_close(found, values[0])
 
 
 def test_relation__value_is_symmetric():

@@ -232,6 +232,21 @@ def test_swv_loss__normalised_weights_have_mean_one():
     torch.testing.assert_close(loss(logits, target, vote_b, vote_c), expected)
 
 
+@pytest.mark.parametrize(
+    'options', [{}, {'omega': 3.5}, {'omega': 'drop'}, {'omega': 4, 'normalise': True}]
+)
+def test_swv_loss__voting_counts_valid_pixels_only(options):
+    _, target, vote_b, vote_c = make_batch()
+    loss, valid = SWVLoss(**options), target != 255
+    voting = loss.voting(vote_b, vote_c, valid, valid.sum())
+    assert voting.agreed == ((vote_b == vote_c) & valid).sum()
+    torch.testing.assert_close(voting.total, voting.weights[valid].sum())
+    assert torch.equal(voting.weights * valid, loss.weights(vote_b, vote_c, target))
+    nowhere = loss.voting(vote_b, vote_b + 1, valid, valid.sum())
+    assert nowhere.agreed == 0
+    torch.testing.assert_close(nowhere.total, nowhere.weights[valid].sum())
+
+
 @pytest.mark.parametrize('omega', [0.5, 'all', None, True, math.nan, '2'])
 def test_swv_loss__names_the_leaf_of_a_bad_omega(omega):
     with pytest.raises(ConfigError, match=r"swv\.omega: found .*, expected .*'drop'"):

@@ -79,6 +79,20 @@ def test_gradcam__a_tile_runs_forward_once_and_not_at_all_without_a_class(model,
     assert sizes == [5] * 3
 
 
+@pytest.mark.parametrize('layers', [['bn7'], ['bn7', 'features']])
+def test_gradcam__tiles_stay_together_where_no_backward_pass_follows(models, layers, monkeypatch):
+    model, images = models['none'], tiles(5)
+    expected = GradCAMMaps(relu=True, flips=True)(model, images, present=LABELS)['final']
+    assert (expected[~LABELS] == 0).all()
+    sizes, real = [], model.extract_feat
+    monkeypatch.setattr(model, 'extract_feat', lambda x: (sizes.append(len(x)), real(x))[1])
+    found = GradCAMMaps(layers, relu=True, flips=True)(model, images, present=LABELS)
+    # The first group shows that the head reads the layer, the other tiles need not be sorted.
+    assert sizes == [1, 3, 4, 4, 4]
+    for maps in found.values():
+        torch.testing.assert_close(maps, expected)
+
+
 def test_gradcam__nothing_is_kept_before_the_first_layer_nor_for_weights(model):
     graph, flags = {}, []
 

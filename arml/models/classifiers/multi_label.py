@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arml.errors import ConfigError, DataError
+from arml.models.data_preprocessor import to_device
 from arml.pseudo.maps import resize_maps
 from arml.registry import MAPS, MASK_RULES, MODELS
 
@@ -144,7 +145,7 @@ class MultiLabelClassifier(BaseModel):
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """The loss and, without gradient, the share of right answers at 0.5."""
         logits = self.class_scores(self.extract_feat(inputs))
-        labels = gather_labels(data_samples, self.num_classes).to(inputs.device, non_blocking=True)
+        labels = to_device(gather_labels(data_samples, self.num_classes), inputs.device)
         right = (logits.detach() > 0) == labels.bool()
         return {
             'loss_cls': self.loss_function(logits, labels),
@@ -185,7 +186,7 @@ class MultiLabelClassifier(BaseModel):
         if getattr(preprocessor, '_enable_normalize', False):
             image = image * preprocessor.std + preprocessor.mean
         converted = getattr(preprocessor, '_channel_conversion', False)
-        return image if converted else image[[2, 1, 0]]
+        return image if converted else image.flip(0)
 
 
 def check_channels(part: str, module: nn.Module, features: Tensor) -> None:

@@ -61,11 +61,11 @@ def hard_vote(logits: Tensor) -> Tensor:
     small = torch.uint8 if classes <= 256 else torch.int64
     if logits.device.type != 'cpu' or classes > 16:
         return logits.argmax(1).to(small)
-    best = logits[:, 0]
+    best, *others = logits.unbind(1)
     vote = torch.zeros(best.shape, dtype=small, device=logits.device)
-    for index in range(1, classes):
-        channel = logits[:, index]
-        vote.masked_fill_(channel > best, index)
+    for index, channel in enumerate(others, 1):
+        # The index grows, so the larger one is the later; much faster than filling through a mask.
+        vote = torch.maximum(vote, (channel > best).view(small).mul_(index))
         best = torch.maximum(best, channel)
     return vote
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,20 @@ from torch import Tensor, nn
 from arml.errors import ConfigError
 from arml.models.losses.functional import pixel_cross_entropy, vote_weights
 from arml.registry import MODELS
+
+
+class Voting(NamedTuple):
+    """What two peers' votes say about the pixels of a batch; no gradient.
+
+    Attributes:
+        weights: Weight of every pixel, float32, (N, H, W). That of an ignored pixel means nothing.
+        agreed: On how many valid pixels the peers agree, int64 scalar.
+        total: Sum of the weights of valid pixels, float32 scalar.
+    """
+
+    weights: Tensor
+    agreed: Tensor
+    total: Tensor
 
 
 @MODELS.register_module()
@@ -69,6 +84,26 @@ class SWVLoss(nn.Module):
         self.ignore_index = ignore_index
         self.extra_batch_division = extra_batch_division
 
+    def voting(self, vote_b: Tensor, vote_c: Tensor, valid: Tensor, number: Tensor) -> Voting:
+        """Weights of all pixels by the votes of two peers.
+
+        Args:
+            vote_b: Class indices of one peer, integer, (N, H, W).
+            vote_c: Class indices of the other peer, integer, (N, H, W).
+            valid: Pixels whose mask is not ``ignore_index``, bool, (N, H, W).
+            number: How many these are, int64 scalar.
+        """
+        weights = vote_weights(vote_b, vote_c, self.omega)
+        agreed = ((vote_b == vote_c) & valid).sum()
+        total = agreed.float()
+        if not math.isinf(self.omega):
+            total = total * (self.omega - 1 / self.omega) + number / self.omega
+        if self.normalise or math.isinf(self.omega):
+            # No agreeing pixel at all: every weight is 0 and stays 0.
+            scale = number / torch.where(total > 0, total, 1.0)
+            weights, total = weights * scale, total * scale
+        return Voting(weights, agreed, total)
+
     def weights(self, vote_b: Tensor, vote_c: Tensor, target: Tensor) -> Tensor:
         """Weight of every pixel in the mean over valid pixels, 0 on ignored ones.
 
@@ -81,13 +116,7 @@ class SWVLoss(nn.Module):
             float32, (N, H, W), no gradient.
         """
         valid = target != self.ignore_index
-        weights = vote_weights(vote_b, vote_c, self.omega) * valid
-        if self.normalise or math.isinf(self.omega):
-            # No agreeing pixel at all: every weight is 0 and stays 0.
-            total = weights.sum()
-            scale = valid.sum() / torch.where(total > 0, total, 1.0)
-            weights = weights * scale
-        return weights
+        return self.voting(vote_b, vote_c, valid, valid.sum()).weights * valid
 
     def forward(
         self,
@@ -110,14 +139,32 @@ class SWVLoss(nn.Module):
         Raises:
             ValueError: If the loss is enabled and a vote is missing.
         """
-        losses = pixel_cross_entropy(logits, target, self.ignore_index)
+        valid = target != self.ignore_index
+        number = valid.sum()
+        voting = None
         if self.enabled:
             if vote_b is None or vote_c is None:
                 raise ValueError('SWVLoss is enabled and needs the votes of two peers')
-            losses = losses * self.weights(vote_b, vote_c, target)
-        valid = (target != self.ignore_index).sum().clamp(min=1)
-        mean = losses.sum() / valid
-        return mean / len(target) if self.extra_batch_division and not self.enabled else mean
+            voting = self.voting(vote_b, vote_c, valid, number)
+        return self.mean(logits, target, voting, number)
+
+    def mean(self, logits: Tensor, target: Tensor, voting: Voting | None, number: Tensor) -> Tensor:
+        """Loss of one network whose peers have voted.
+
+        Args:
+            logits: Scores before softmax, float, (N, K, H, W).
+            target: Pseudo mask, int64 in [0, K) or ``ignore_index``, (N, H, W).
+            voting: Of its peers; None if not ``enabled``.
+            number: Pixels of ``target`` that are not ``ignore_index``, int64 scalar.
+
+        Returns:
+            Scalar, float32 or float64.
+        """
+        losses = pixel_cross_entropy(logits, target, self.ignore_index)
+        if voting is not None:
+            losses = losses * voting.weights
+        mean = losses.sum() / number.clamp(min=1)
+        return mean / len(target) if self.extra_batch_division and voting is None else mean
 
     def extra_repr(self) -> str:
         """The settings, for printing."""

@@ -158,7 +158,7 @@ class MutualLearningSegmentor(BaseSegmentor):
         A run whose logits teach only needs no graph.
         """
         teaches_only = not (self.srm.teacher_gradient or self.srm.direction == 'to_peers')
-        logits = []
+        logits, labelled = [], None
         for index, name in enumerate(self.names):
             network = self.networks[index % len(self.networks)]
             main = index in self.mains
@@ -166,7 +166,7 @@ class MutualLearningSegmentor(BaseSegmentor):
                 features = network.extract_feat(inputs)
                 logits.append(network.decode_head(features))
             if main and network.with_auxiliary_head:
-                labelled = _relabelled(data_samples, target)
+                labelled = labelled or _relabelled(data_samples, target)
                 auxiliary = network._auxiliary_head_forward_train(features, labelled)
                 losses.update({f'{name}.{key}': value for key, value in auxiliary.items()})
         return logits
@@ -188,24 +188,25 @@ class MutualLearningSegmentor(BaseSegmentor):
         self, logits: list[Tensor], target: Tensor, weight: float
     ) -> dict[str, Tensor]:
         """Voting losses or plain cross entropies of the mains, times ``weight``, and diagnostics."""
+        valid = target != self.swv.ignore_index
+        number = valid.sum()
         if not self.swv.enabled:
             return {
-                f'loss_ce_{self.names[i]}': weight * self.swv(logits[i], target) for i in self.mains
+                f'loss_ce_{self.names[i]}': weight * self.swv.mean(logits[i], target, None, number)
+                for i in self.mains
             }
         losses: dict[str, Tensor] = {}
         votes = [hard_vote(x) for x in logits]
-        valid = target != self.swv.ignore_index
-        agreed, weights = [], []
+        agreed, total = [], []
         for i in self.mains:
-            vote_b, vote_c = votes[(i + 1) % 3], votes[(i + 2) % 3]
-            losses[f'loss_swv_{self.names[i]}'] = weight * self.swv(
-                logits[i], target, vote_b, vote_c
-            )
-            agreed.append(((vote_b == vote_c) & valid).sum())
-            weights.append(self.swv.weights(vote_b, vote_c, target).sum())
-        count = len(self.mains) * valid.sum().clamp(min=1)
+            voting = self.swv.voting(votes[(i + 1) % 3], votes[(i + 2) % 3], valid, number)
+            loss = self.swv.mean(logits[i], target, voting, number)
+            losses[f'loss_swv_{self.names[i]}'] = weight * loss
+            agreed.append(voting.agreed)
+            total.append(voting.total)
+        count = len(self.mains) * number.clamp(min=1)
         losses['agreement'] = sum(agreed) / count
-        losses['vote_weight_mean'] = sum(weights) / count
+        losses['vote_weight_mean'] = sum(total) / count
         return losses
 
     def extract_feat(self, inputs: Tensor) -> Any:
