@@ -13,6 +13,12 @@ from typing import Any
 
 from arml.errors import ArmlError
 
+#: What a training is told on a full disk. ``arml.cli.run_tool`` puts the advice of other tools in its place.
+ADVICE = (
+    'Free some space or point --work-dir and the store (ARML_STORE) at another disk, then run the '
+    'same command again with --resume.'
+)
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
@@ -53,19 +59,32 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 def unwritable(path: Path, error: OSError) -> ArmlError:
     """Explain why ``path`` could not be written."""
-    existing = path.parent
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(existing).free / 2**20
+    existing = _existing(path.parent)
+    if is_full(error):
         return ArmlError(
-            f'cannot write {path}: the disk is full ({free:.0f} MiB free in {existing}). '
-            'Nothing half-written was kept. Free some space or point --work-dir and the store '
-            '(ARML_STORE) at another disk, then run the same command again with --resume.'
+            f'cannot write {path}: the disk is full ({free_space(existing)}). Nothing half-written '
+            f'was kept. {ADVICE}'
         )
     return ArmlError(
         f'cannot write {path}: {error.strerror or error}. Check that {existing} is a folder you may write to.'
     )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def free_space(folder: Path) -> str:
+    """How much is free where a folder is, or will be made."""
+    existing = _existing(folder)
+    return f'{shutil.disk_usage(existing).free / 2**20:.0f} MiB free in {existing}'
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

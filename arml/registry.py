@@ -16,24 +16,41 @@ from mmengine.registry import Registry
 MODELS = Registry(
     'model', parent=MMENGINE_MODELS, scope='arml', locations=['arml.models', 'arml.methods']
 )
-DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='arml', locations=['arml.datasets'])
-TRANSFORMS = Registry(
-    'transform', parent=MMENGINE_TRANSFORMS, scope='arml', locations=['arml.datasets.transforms']
+DATASETS = Registry(
+    'dataset', parent=MMENGINE_DATASETS, scope='arml', locations=['arml.datasets', 'arml.methods']
 )
-METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='arml', locations=['arml.evaluation'])
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='arml', locations=['arml.engine'])
-RUNNERS = Registry('runner', parent=MMENGINE_RUNNERS, scope='arml', locations=['arml.engine'])
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope='arml',
+    locations=['arml.datasets.transforms', 'arml.methods'],
+)
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='arml', locations=['arml.evaluation', 'arml.methods']
+)
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='arml', locations=['arml.engine', 'arml.methods']
+)
+RUNNERS = Registry(
+    'runner', parent=MMENGINE_RUNNERS, scope='arml', locations=['arml.engine', 'arml.methods']
+)
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope='arml',
-    locations=['arml.engine'],
+    locations=['arml.engine', 'arml.methods'],
 )
 LOG_PROCESSORS = Registry(
-    'log processor', parent=MMENGINE_LOG_PROCESSORS, scope='arml', locations=['arml.engine']
+    'log processor',
+    parent=MMENGINE_LOG_PROCESSORS,
+    scope='arml',
+    locations=['arml.engine', 'arml.methods'],
 )
 VISBACKENDS = Registry(
-    'visualizer backend', parent=MMENGINE_VISBACKENDS, scope='arml', locations=['arml.engine']
+    'visualizer backend',
+    parent=MMENGINE_VISBACKENDS,
+    scope='arml',
+    locations=['arml.engine', 'arml.methods'],
 )
 
 

@@ -4,19 +4,32 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 
 
-def start() -> None:
-    """Import mmseg and arml, so that configs can name their types; set ``mmseg`` as default scope.
+@contextlib.contextmanager
+def without_chatter() -> Iterator[None]:
+    """Hold back what mmcv, mmengine and mmseg greet with when they are imported inside.
 
-    mmcv and mmengine greet on import with notes on optional parts that nothing here uses (compiled
-    operators, an uploader). They are held back; anything else they print stays.
+    These are notes on optional parts that nothing here uses (compiled operators, an uploader).
+    Anything else that is printed is printed at the end.
     """
     chatter = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(chatter):
         warnings.filterwarnings(
             'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
         )
+        yield
+    rest = [
+        line for line in chatter.getvalue().splitlines() if 'Could not import OneDL' not in line
+    ]
+    if rest:
+        print('\n'.join(rest))
+
+
+def start() -> None:
+    """Import mmseg and arml, so that configs can name their types; set ``mmseg`` as default scope."""
+    with without_chatter():
         from mmseg.utils import register_all_modules
 
         import arml.datasets
@@ -26,11 +39,6 @@ def start() -> None:
         import arml.pseudo  # noqa: F401
 
         register_all_modules(init_default_scope=True)
-    rest = [
-        line for line in chatter.getvalue().splitlines() if 'Could not import OneDL' not in line
-    ]
-    if rest:
-        print('\n'.join(rest))
     # The heads' own loss is never used: the segmentors bring theirs.
     warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
     for name in ('filelock', 'PIL', 'matplotlib', 'timm'):

@@ -6,6 +6,7 @@ _base_ = [
     './_base_/schedules/segmentor_10e.py',
     './_base_/datasets/luad.py',
     './_base_/pipelines/arml.py',
+    './_base_/choices/start.py',
 ]
 
 # The squeeze of ResNeSt's split attention has a bias before a batch norm, which cancels it.

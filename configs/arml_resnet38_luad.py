@@ -6,4 +6,5 @@ _base_ = [
     './_base_/schedules/segmentor_10e.py',
     './_base_/datasets/luad.py',
     './_base_/pipelines/arml.py',
+    './_base_/choices/start_resnet38.py',
 ]

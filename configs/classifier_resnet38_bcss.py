@@ -4,4 +4,5 @@ _base_ = [
     './_base_/classifiers/resnet38_ars.py',
     './_base_/datasets/bcss.py',
     './_base_/pipelines/classifier.py',
+    './_base_/choices/start_classifier.py',
 ]

@@ -1,14 +1,20 @@
 """Errors of the command-line tools."""
 
 import argparse
+import logging
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
-from arml.cli import HelpFormatter, run_tool
+from arml.atomic import unwritable
+from arml.cli import ADVICE_OUT, HelpFormatter, run_tool
 from arml.errors import DataError
+
+ROOT = Path(__file__).parents[1]
+TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rglob('*.py'))
 
 
 def test_run_tool__passes_the_status_on():
@@ -70,6 +76,74 @@ def test_run_tool__full_disk_outside_our_own_writers(capsys):
         run_tool(denied)
 
 
+def test_run_tool__full_disk_in_a_library_names_its_file(tmp_path, capsys):
+    def main() -> int:
+        with open('/dev/full', 'w') as config:
+            config.write('x')
+
+    assert run_tool(main) == 2
+    assert 'cannot write /dev/full: the disk is full' in capsys.readouterr().err
+
+    def logs() -> int:
+        handler = logging.FileHandler(tmp_path / 'run.log')
+        handler.baseFilename = str(tmp_path / 'run.log')
+        raise OSError(28, 'No space left on device')
+
+    assert run_tool(logs) == 2
+    assert f'cannot write {tmp_path}/run.log: the disk is full' in capsys.readouterr().err
+
+
+def test_run_tool__full_disk_without_a_file_lists_the_folders(tmp_path, monkeypatch, capsys):
+    def main() -> int:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setenv('ARML_STORE', str(tmp_path / 'kept' / 'store'))
+    (tmp_path / 'kept').mkdir()
+    (tmp_path / 'out').mkdir()
+    monkeypatch.setattr(
+        sys, 'argv', ['x', 'c.py', '--work-dir', '/dev/shm/w', f'--out={tmp_path}/out']
+    )
+    assert run_tool(main) == 2
+    error = capsys.readouterr().err
+    assert re.match(
+        r'error: cannot write a file: a disk is full \(\d+ MiB free in /dev/shm, ', error
+    )
+    for folder in (tmp_path / 'out', tmp_path / 'kept', Path.cwd()):
+        assert f'MiB free in {folder}' in error
+
+
+@pytest.mark.parametrize('error', [28, 122])
+def test_run_tool__advice_names_no_option_that_the_tool_lacks(tmp_path, error, capsys):
+    def ours() -> int:
+        raise unwritable(tmp_path / 'x', OSError(error, 'full'))
+
+    def library() -> int:
+        raise OSError(error, 'full', str(tmp_path / 'x'))
+
+    for main in (ours, library):
+        assert run_tool(main) == 2
+        assert '--resume' in capsys.readouterr().err
+        assert run_tool(main, ADVICE_OUT) == 2
+        printed = capsys.readouterr().err
+        assert 'the disk is full' in printed
+        assert 'an --out on another disk' in printed
+        assert '--resume' not in printed
+        assert '--work-dir' not in printed
+
+
+@pytest.mark.parametrize(
+    'tool', [t for t in TOOLS if 'converters' in t or 'check_data' in t or 'predict' in t]
+)
+def test_tools__without_work_dir_do_not_advise_one(tool):
+    assert 'run_tool(main, ADVICE_OUT' in (ROOT / tool).read_text()
+
+
+def test_tools__resnet38d_is_written_where_the_configs_look():
+    wanted = 'data/weights/resnet38d.pth'
+    assert wanted in (ROOT / 'configs/_base_/classifiers/resnet38_ars.py').read_text()
+    assert wanted in (ROOT / 'tools/model_converters/resnet38d.py').read_text()
+
+
 def test_help_formatter__only_defaults_worth_reading(capsys):
     parser = argparse.ArgumentParser(formatter_class=HelpFormatter)
     parser.add_argument('--out', help='a folder')
@@ -80,10 +154,6 @@ def test_help_formatter__only_defaults_worth_reading(capsys):
     assert text.count('(default:') == 2
     assert 'a number (default: 3)' in text
     assert 'a place (default: beside it)' in text
-
-
-ROOT = Path(__file__).parents[1]
-TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'tools').rglob('*.py'))
 
 
 @pytest.mark.parametrize('tool', TOOLS)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from arml.atomic import write_json
-from arml.cli import HelpFormatter, run_tool
-from arml.datasets.checker import check, format_faults, has_errors
-from arml.datasets.conversion.progress import Progress
-from arml.datasets.layout import SPLITS
-from arml.datasets.names import DATASET_CLASSES
+from arml.cli import ADVICE_OUT, HelpFormatter, run_tool
+from arml.startup import without_chatter
+
+with without_chatter():
+    from arml.datasets.checker import check, format_faults, has_errors
+    from arml.datasets.conversion.progress import Progress
+    from arml.datasets.layout import SPLITS
+    from arml.datasets.names import DATASET_CLASSES
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,4 +52,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from arml.cli import HelpFormatter, Overrides, run_tool
+from arml.cli import ADVICE_OUT, HelpFormatter, Overrides, run_tool
 
 
 def parse_args(argv=None):
@@ -74,4 +74,4 @@ def main(argv=None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

@@ -19,7 +19,7 @@ def parse_args(argv=None):
     parser.add_argument('checkpoint', help='checkpoint of the segmentor or of the classifier')
     parser.add_argument(
         '--work-dir',
-        help='folder for logs (default: work_dirs/test-<config>-<first 8 digits of the '
+        help='folder for logs and environment.json (default: work_dirs/test-<config>-<first 8 digits of the '
         "checkpoint's SHA-256>)",
     )
     parser.add_argument(
@@ -48,12 +48,18 @@ def main(argv=None) -> int:
 
     from arml.atomic import write_json
     from arml.config import load_config
+    from arml.engine import distributed
+    from arml.pipeline.environment import describe_test
     from arml.pipeline.testing import default_work_dir, evaluate_checkpoint
     from arml.report.table import text_table
 
     config = load_config(args.config, args.cfg_options)
     checkpoint = Path(args.checkpoint)
     work_dir = Path(args.work_dir) if args.work_dir else default_work_dir(args.config, checkpoint)
+    distributed.init(args.launcher)
+    record = describe_test(config, checkpoint)
+    if is_main_process():
+        write_json(work_dir / 'environment.json', record)
     result = evaluate_checkpoint(
         config,
         checkpoint,
@@ -64,9 +70,9 @@ def main(argv=None) -> int:
     if is_main_process():
         print(text_table(result))
         if args.out:
-            write_json(args.out, result)
+            write_json(args.out, {**record, **result})
     return 0
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, 'Free some space, or give another --work-dir, and run it again.'))

@@ -23,8 +23,9 @@ def take_choices(config: Config, overrides: dict[str, Any]) -> dict[str, Any]:
         The leaves of the chosen settings, and after them the other overrides, which win.
 
     Raises:
-        ConfigError: If a value is none of a name's choices, a name has no default, or two choices
-            set one leaf to different values or one of them a group with a leaf of the other.
+        ConfigError: If a value is none of a name's choices, a name has no default, two choices set one
+            leaf to different values or one of them a group with a leaf of the other, or an override
+            sets a leaf of what a choice switches off.
     """
     choices = config.pop('choices', None) or {}
     rest = dict(overrides)
@@ -59,6 +60,13 @@ def take_choices(config: Config, overrides: dict[str, Any]) -> dict[str, Any]:
                         f'{leaf} to {setting!r}. Choose one of them.'
                     )
             leaves[leaf], origin[leaf] = setting, f'{name}={value}'
+    for path in rest:
+        for leaf, setting in leaves.items():
+            if path.startswith(f'{leaf}.') and not isinstance(setting, dict | list | tuple):
+                raise ConfigError(
+                    f'{path}: {origin[leaf]} sets {leaf} to {setting!r}, which has no such leaf. '
+                    'Choose one of them.'
+                )
     return {**{leaf: v for leaf, v in leaves.items() if leaf not in rest}, **rest}
 
 

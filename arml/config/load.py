@@ -1,7 +1,7 @@
 """From a config file and command line overrides to one resolved config."""
 
-import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from arml.config.choices import take_choices
 from arml.config.overrides import OPTIONAL, apply_overrides
 from arml.config.parts import loaders_in, refuse_unread, schedulers_of, unread_parts
 from arml.config.sections import OWN, SHARED
+from arml.config.spelling import check_finite, check_keys, unknown_key
 from arml.errors import ConfigError
 
 #: Top-level keys of a run beside those of its Runners.
@@ -23,8 +24,8 @@ def load_config(
 ) -> Config:
     """Read a config file, apply overrides that must name existing leaves, and resolve it.
 
-    Resolving hands ``data_root`` and ``randomness.seed`` to every data set that has none of its
-    own, after the overrides, so that one override reaches all of them; it ends each learning rate
+    Resolving hands ``data_root`` to every data set that has none of its own and ``randomness.seed``
+    to all, after the overrides, so that one override reaches all of them; it ends each learning rate
     schedule by epochs without an ``end`` at the last epoch of its section; and it turns off what
     loaders cannot do here (persistent workers where there are none, pinned memory without a GPU).
 
@@ -35,8 +36,9 @@ def load_config(
             out, and an override of one is refused. Tools that take a part by themselves leave it.
 
     Raises:
-        ConfigError: If the file is missing or broken, an override names no leaf or one that no
-            stage reads, or a schedule by iterations has no end.
+        ConfigError: If the file is missing or broken, it has a key that nothing reads, an override
+            names no leaf or one that no stage reads, a number is not finite, a data set has a seed
+            of its own, or a schedule by iterations has no end.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,6 +59,8 @@ def load_config(
     if overrides:
         forget(config)
         apply_overrides(config, overrides)
+    check_keys(config)
+    check_finite(config._cfg_dict)
     if for_run:
         refuse_unread(config, overrides)
         for key in unread_parts(config):
@@ -94,25 +98,24 @@ def check_top_level(config: Config) -> None:
     known = {*KNOWN, *OWN, *SHARED, *OPTIONAL, *sections}
     for key in config:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
             raise ConfigError(
-                f'config {config.filename}: nothing reads the top-level key {key!r}.'
-                + (f' Did you mean {near[0]}?' if near else '')
-                + ' If it is a variable of the file, remove it at its end: del '
-                + key
+                f'config {config.filename}: {unknown_key("", key, known)} If it is a variable of the '
+                f'file, remove it at its end: del {key}'
             )
 
 
 def forget(config: Config) -> None:
     """Undo :func:`resolve` where a leaf says the same; in place.
 
-    So that an override of ``data_root`` or ``max_epochs`` reaches everything in a resolved config
-    too, such as the one that a run left behind.
+    So that an override of ``data_root``, ``randomness.seed`` or ``max_epochs`` reaches everything
+    in a resolved config too, such as the one that a run left behind.
     """
-    root = config.get('data_root')
+    root, seed = config.get('data_root'), (config.get('randomness') or {}).get('seed')
     for dataset in datasets_in(config._cfg_dict):
         if root is not None and dataset.get('data_root') == root:
             del dataset['data_root']
+        if dataset.get('seed') is not None and dataset['seed'] == seed:
+            del dataset['seed']
     for section in (config._cfg_dict, *_sections(config._cfg_dict)):
         epochs = (section.get('train_cfg') or {}).get('max_epochs')
         for scheduler in schedulers_of(section):
@@ -123,15 +126,20 @@ def forget(config: Config) -> None:
 
 def resolve(config: Config) -> None:
     """Fill in what follows from other leaves; in place. Resolving twice changes nothing."""
-    seed = config.get('randomness', {}).get('seed')
+    seed = (config.get('randomness') or {}).get('seed')
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
         raise ConfigError(
             f'randomness.seed: found {seed!r}, expected a whole number from 0 to 2**31 - 1. '
             'One seed drives all stages.'
         )
-    for dataset in datasets_in(config._cfg_dict):
+    for path, dataset in _placed_datasets(config._cfg_dict):
         if dataset.get('data_root') is None and config.get('data_root') is not None:
             dataset['data_root'] = config.data_root
+        if dataset.get('seed') not in (None, seed):
+            raise ConfigError(
+                f'{path}.seed: found {dataset["seed"]!r}, but randomness.seed is {seed}, and one seed '
+                'drives all stages. Leave it out, and set randomness.seed.'
+            )
         dataset['seed'] = seed
     for section in (config._cfg_dict, *_sections(config._cfg_dict)):
         epochs = (section.get('train_cfg') or {}).get('max_epochs')
@@ -156,17 +164,20 @@ def resolve(config: Config) -> None:
 
 def datasets_in(node: Any) -> list[dict]:
     """Every data set of arml in a config tree, in order."""
-    found = []
+    return [dataset for _, dataset in _placed_datasets(node)]
+
+
+def _placed_datasets(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Every data set of arml with its dotted path."""
     if isinstance(node, dict):
         kind = node.get('type')
         if isinstance(kind, str) and kind.startswith('arml.') and kind.endswith('Dataset'):
-            found.append(node)
-        for value in node.values():
-            found += datasets_in(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            found += datasets_in(value)
-    return found
+            yield path, node
+        items = node.items()
+    else:
+        items = enumerate(node) if isinstance(node, list | tuple) else ()
+    for key, value in items:
+        yield from _placed_datasets(value, f'{path}.{key}' if path else str(key))
 
 
 def _sections(config: dict) -> list[dict]:

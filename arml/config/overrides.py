@@ -1,6 +1,7 @@
 """Overrides of config leaves; a path that names nothing is an error, not a new key."""
 
 import difflib
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -104,22 +105,38 @@ def _accepts(node: dict, argument: str, parents: list[str]) -> bool:
     if not isinstance(kind, str):
         return False
     cls = find_class(kind)
-    if cls is None:
-        return False
-    for base in inspect.getmro(cls):
-        init = base.__dict__.get('__init__')
-        if init is None:
-            continue
-        parameters = inspect.signature(init).parameters
-        if argument in parameters and argument != 'self':
-            return True
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            return False
-    return False
+    return cls is not None and argument in arguments_of(cls)[0]
+
+
+def arguments_of(cls: Any) -> tuple[set[str], bool]:
+    """The names of a constructor's arguments, and whether it takes others too.
+
+    Those of a parent's constructor count where it is reached through ``**kwargs``.
+    """
+    inits = [cls]
+    if inspect.isclass(cls):
+        bases = [base for base in inspect.getmro(cls) if base is not object]
+        inits = [vars(base)['__init__'] for base in bases if '__init__' in vars(base)]
+    names: set[str] = set()
+    for init in inits:
+        parameters = inspect.signature(init).parameters.values()
+        variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        names |= {p.name for p in parameters if p.kind not in variable and p.name != 'self'}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names, False
+    return names, bool(inits)
 
 
 def find_class(kind: str) -> type | None:
     """The class or function that a config's ``type`` names, in any registry of arml or mmseg."""
+    try:
+        return _registered(kind)
+    except LookupError:
+        return None
+
+
+@functools.cache  # that it is not there yet is not kept
+def _registered(kind: str) -> type:
     import mmseg.registry
 
     for module in (registries, mmseg.registry):
@@ -133,7 +150,7 @@ def find_class(kind: str) -> type | None:
                     found = None
                 if found is not None:
                     return found
-    return None
+    raise LookupError(kind)
 
 
 def _unknown(config: dict, path: str, here: str, step: str, node: Any) -> str:

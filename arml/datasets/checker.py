@@ -212,19 +212,41 @@ def _check_content(
     progress: Callable[[int, int], None] | None,
 ) -> list[Fault]:
     faults: list[Fault] = []
+    sizes: dict[Path, str] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(lambda pair: _check_pair(root, dataset_class, *pair), pairs)
-        for done, found in enumerate(results, start=1):
+        for done, (found, size) in enumerate(results, start=1):
             faults += found
+            if size is not None:
+                sizes[pairs[done - 1][0]] = size
             if progress is not None:
                 progress(done, len(pairs))
-    return faults
+    return faults + _check_sizes(root, sizes)
+
+
+def _check_sizes(root: Path, sizes: Mapping[Path, str]) -> list[Fault]:
+    """Tiles of another size than most of their split; only a pipeline that resizes makes a batch of them."""
+    counts: dict[Path, Counter] = defaultdict(Counter)
+    for image, size in sizes.items():
+        counts[image.parent][size] += 1
+    usual = {folder: of_folder.most_common(1)[0][0] for folder, of_folder in counts.items()}
+    return [
+        Fault(
+            WARNING,
+            _name(root, image),
+            'size',
+            size,
+            f'{usual[image.parent]}, as most tiles of the split (or a Resize in the pipeline)',
+        )
+        for image, size in sizes.items()
+        if size != usual[image.parent]
+    ]
 
 
 def _check_pair(
     root: Path, dataset_class: type[TissueDataset], image: Path, mask: Path | None
-) -> list[Fault]:
-    """Decode one tile and its mask."""
+) -> tuple[list[Fault], str | None]:
+    """Decode one tile and its mask; return the tile's size too, if it is known."""
     faults: list[Fault] = []
     num_classes = len(dataset_class.METAINFO['classes'])
     pixels = values = None
@@ -232,8 +254,9 @@ def _check_pair(
         pixels = decode_tile(image)
     except DataError as error:
         faults.append(_from_error(root, image, 'image', error, 'a readable RGB PNG'))
+    tile_size = None if pixels is None else _size(pixels)
     if mask is None:
-        return faults
+        return faults, tile_size
     try:
         values = read_raw_mask(mask)
         check_mask_values(values, num_classes, False, mask)
@@ -241,12 +264,17 @@ def _check_pair(
         field = 'mask' if values is None else 'value'
         faults.append(_from_error(root, mask, field, error, 'a palette PNG'))
     if values is None:
-        return faults
-    if pixels is not None and pixels.shape[:2] != values.shape:
-        size, expected = (f'{s[1]}x{s[0]}' for s in (values.shape, pixels.shape))
-        faults.append(Fault(ERROR, _name(root, mask), 'size', size, f'{expected}, as the tile'))
+        return faults, tile_size
+    if tile_size not in (None, _size(values)):
+        faults.append(
+            Fault(ERROR, _name(root, mask), 'size', _size(values), f'{tile_size}, as the tile')
+        )
     faults += _check_agreement(root, dataset_class, image, values)
-    return faults
+    return faults, tile_size
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f'{pixels.shape[1]}x{pixels.shape[0]}'
 
 
 def _check_agreement(

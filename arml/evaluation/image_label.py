@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 
 from arml.errors import DataError
+from arml.evaluation.collecting import CollectingMetric
 from arml.registry import METRICS
 
 
@@ -39,7 +39,7 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 @METRICS.register_module()
-class ImageLabelMetric(BaseMetric):
+class ImageLabelMetric(CollectingMetric):
     """Accuracy and average precision of image-level labels, in percent at full precision.
 
     Reads ``pred_scores`` (K probabilities) and ``image_label`` (K of 0 or 1) of each sample.
@@ -51,8 +51,6 @@ class ImageLabelMetric(BaseMetric):
         collect_device: As in mmengine.
         prefix: As in mmengine; none by default.
     """
-
-    default_prefix = None
 
     default_prefix = ''  # names stand as they are; None would be warned about
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
 from arml.datasets.transforms import decode_tile
 from arml.datasets.white_area import white_area
 from arml.errors import ConfigError, DataError
+from arml.evaluation.collecting import CollectingMetric
 from arml.evaluation.confusion import PROTOCOLS, confusion_matrix, protocol_metrics
 from arml.registry import METRICS
 
@@ -28,7 +28,7 @@ def predict_white(prediction: np.ndarray, image: np.ndarray, background_index: i
 
 
 @METRICS.register_module()
-class TissueMetric(BaseMetric):
+class TissueMetric(CollectingMetric):
     """Scores of predicted tissue masks (``docs/metrics.md``).
 
     Every pixel of every image enters one confusion matrix per protocol; scores are read from

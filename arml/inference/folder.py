@@ -20,6 +20,8 @@ from arml.progress import Progress
 from arml.pseudo.io import write_mask
 from arml.report.tiles import draw_legend
 
+#: Name of label K in tables and legends.
+BACKGROUND = 'background'
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 
 
@@ -28,7 +30,8 @@ class Predicted:
     """What :func:`predict_images` did.
 
     Attributes:
-        shares: Image name -> share of each class in [0, 1].
+        shares: Image name -> share of each class in [0, 1], of background last where the network
+            predicts it.
         faults: One message per image that could not be predicted; it names the file.
     """
 
@@ -137,6 +140,9 @@ def predict_images(
     """
     check_arguments(mpp, alpha)
     out = Path(out)
+    # A network with K + 1 outputs predicts background too.
+    names = list(predictor.classes)
+    colours = [*predictor.palette, predictor.background_color]
     shares: dict[str, list[float]] = {}
     faults: list[str] = []
     progress = Progress('prediction', len(images))
@@ -146,20 +152,19 @@ def predict_images(
         except DataError as error:
             faults.append(str(error))
         else:
-            mask = predictor(image, mpp).argmax(0).astype(np.uint8)
-            write_mask(
-                out / 'masks' / f'{name}.png',
-                mask,
-                [*predictor.palette, predictor.background_color],
-            )
-            picture = Image.fromarray(overlay(image, mask, predictor.palette, alpha))
+            probabilities = predictor(image, mpp)
+            names = [*predictor.classes, BACKGROUND][: len(probabilities)]
+            mask = probabilities.argmax(0).astype(np.uint8)
+            write_mask(out / 'masks' / f'{name}.png', mask, colours)
+            picture = Image.fromarray(overlay(image, mask, colours, alpha))
             with replacing(out / 'overlays' / f'{name}.png') as temporary:
                 picture.save(temporary, format='PNG')
-            counts = np.bincount(mask.ravel(), minlength=len(predictor.classes))
+            counts = np.bincount(mask.ravel(), minlength=len(names))
             shares[name] = (counts / mask.size).tolist()
         progress.add()
-    draw_legend(predictor.classes, predictor.palette, out / 'legend.png')
-    write_text(out / 'shares.csv', shares_csv(shares, predictor.classes))
+    palette = colours[: len(names)]
+    draw_legend(names, palette, out / 'legend.png')
+    write_text(out / 'shares.csv', shares_csv(shares, names))
     write_json(
         out / 'settings.json',
         {
@@ -167,8 +172,8 @@ def predict_images(
             'mpp': mpp,
             'model_mpp': predictor.mpp,
             'rescaled_by_mpp': None not in (mpp, predictor.mpp),
-            'classes': predictor.classes,
-            'palette': predictor.palette,
+            'classes': names,
+            'palette': palette,
             'input_size': predictor.input_size,
             'tile_size': predictor.tile_size,
             'overlap': predictor.overlap,

@@ -34,10 +34,11 @@ class TissuePredictor:
     ``batch_size``, not with the number of windows.
 
     Args:
-        model: Segmentor with ``predict_probabilities(inputs) -> (N, K, h, w)``.
+        model: Segmentor with ``predict_probabilities(inputs) -> (N, K, h, w)``; K + 1 channels, the
+            last of background, where the card has a ``background_index``.
         card: What its checkpoint says about it: ``classes``, ``palette``, ``input_size`` (H, W)
             and optionally ``tile_size``, ``mpp``, ``normalise``, ``epsilon``, ``mean``,
-            ``std``, ``bgr_to_rgb``, ``background_color``.
+            ``std``, ``bgr_to_rgb``, ``background_index``, ``background_color``.
         device: Where it runs; ``None``: a GPU where there is one.
         overlap: Least share of a window that the next one covers again, in [0, 1).
         batch_size: Windows at once.
@@ -45,6 +46,7 @@ class TissuePredictor:
     Attributes:
         classes: Names of the K classes.
         palette: Their RGB colours.
+        background_color: RGB colour of label K.
         mpp: Microns per pixel of the training tiles, or ``None``.
         input_size: Pixels (H, W) of a window.
 
@@ -157,9 +159,11 @@ class TissuePredictor:
             mpp: Microns per pixel of the image; ``None`` where unknown.
 
         Returns:
-            float32 in [0, 1] with sum 1 over classes, (K, H, W).
+            float32 in [0, 1] with sum 1 over channels, (K, H, W), or (K + 1, H, W) of a network
+            that predicts background too.
 
         Raises:
+            CheckpointError: If the model gives another number of channels.
             DataError: If the image is not uint8 (H, W, 3) or empty, or ``mpp`` is not positive.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -192,13 +196,15 @@ class TissuePredictor:
             window_starts(length, window, self.overlap)
             for length, window in zip((height, width), self.input_size, strict=True)
         ]
-        total = np.zeros((len(self.classes), height, width), dtype=np.float32)
+        total = None
         weight = np.zeros((height, width), dtype=np.float32)
         corners = itertools.product(*starts)
         while batch := list(itertools.islice(corners, self.batch_size)):
             for place, probabilities in zip(
                 map(self._place, batch), self._predict(image, batch), strict=True
             ):
+                if total is None:
+                    total = np.zeros((len(probabilities), height, width), dtype=np.float32)
                 total[:, *place] += probabilities * self._weights
                 weight[place] += self._weights
         total /= weight
@@ -213,11 +219,15 @@ class TissuePredictor:
     def _predict(self, image: np.ndarray, corners: list[tuple[int, int]]) -> Iterator[np.ndarray]:
         tiles = np.stack([image[self._place(corner)] for corner in corners])
         probabilities = self.model.predict_probabilities(self._preprocess(tiles))
-        expected = (len(tiles), len(self.classes), *self.input_size)
-        if tuple(probabilities.shape) != expected:
+        channels = [len(self.classes)]
+        if self.card.get('background_index') == len(self.classes):
+            channels.append(len(self.classes) + 1)
+        expected = [(len(tiles), count, *self.input_size) for count in channels]
+        if tuple(probabilities.shape) not in expected:
             raise CheckpointError(
                 f'the model gives probabilities of shape {tuple(probabilities.shape)}, expected '
-                f'{expected} for the classes {list(self.classes)}'
+                f'{" or ".join(map(str, expected))} for the classes {list(self.classes)}'
+                + (' (the last channel for background)' if len(channels) > 1 else '')
             )
         return iter(probabilities.float().cpu().numpy())
 

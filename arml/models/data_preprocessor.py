@@ -9,7 +9,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.utils import stack_batch
 from torch import Tensor
 
-from arml.errors import ConfigError
+from arml.errors import ConfigError, DataError
 from arml.models.normalisation import EPSILON, NORMALISATIONS, normalise
 from arml.registry import MODELS
 
@@ -79,9 +79,14 @@ class TissueDataPreProcessor(SegDataPreProcessor):
 
         Returns:
             ``inputs``, float, (N, 3, H, W), and ``data_samples``.
+
+        Raises:
+            DataError: If tiles of one batch differ in size and nothing pads them; names two files.
         """
         data = self.cast_data(data)
         inputs, samples = list(data['inputs']), data.get('data_samples')
+        if not ((self.size or (self.size_divisor or 1) != 1) if training else self.test_cfg):
+            _refuse_sizes(inputs, samples)
         if len({one.shape for one in inputs}) == 1:
             images = [*self._converted(torch.stack(inputs))]
         else:
@@ -109,6 +114,21 @@ class TissueDataPreProcessor(SegDataPreProcessor):
             tiles = tiles.flip(1)
         tiles = tiles.float()
         return (tiles - self.mean) / self.std if self._enable_normalize else tiles
+
+
+def _refuse_sizes(tiles: list[Tensor], samples: list[Any] | None) -> None:
+    """Raise unless all tiles of a batch are of one size."""
+    sizes = [f'{tile.shape[-1]}x{tile.shape[-2]}' for tile in tiles]
+    odd = next((i for i, size in enumerate(sizes) if size != sizes[0]), None)
+    if odd is None:
+        return
+    first, other = (
+        getattr(samples[i], 'img_path', f'tile {i}') if samples else f'tile {i}' for i in (0, odd)
+    )
+    raise DataError(
+        f'{other}: {sizes[odd]} pixels; expected {sizes[0]} as {first}, which is in the same batch. Put '
+        "dict(type='Resize', scale=...) into the pipeline; tools/check_dataset.py lists such tiles."
+    )
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

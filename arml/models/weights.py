@@ -3,7 +3,9 @@
 Nothing in a weight file is executed: ``torch.load(weights_only=True)`` or safetensors only.
 """
 
+import copy
 import hashlib
+import logging
 import os
 import re
 import urllib.error
@@ -26,12 +28,14 @@ from arml.errors import CheckpointError
 TIMEOUT = 10
 
 FROM_SCRATCH = (
-    '--cfg-options with the init_cfg of this network set to None (classifier: '
-    'classifier.model.backbone.init_cfg=None; segmentor: model.network.backbone.init_cfg=None)'
+    '--cfg-options start=scratch (in a config without this setting init_cfg=None of the network; of '
+    'ResNet38d also frozen_stages=0, norm_eval=False and norm_cfg.requires_grad=True)'
 )
 
 
-def weights_error(source: str, reason: str, place: str, scratch: str) -> CheckpointError:
+def weights_error(
+    source: str, reason: str, place: str, scratch: str, note: str = ''
+) -> CheckpointError:
     """The one message for pretrained weights that cannot be had.
 
     Args:
@@ -39,11 +43,12 @@ def weights_error(source: str, reason: str, place: str, scratch: str) -> Checkpo
         reason: What was found.
         place: Where to put the file.
         scratch: The option that trains from scratch instead.
+        note: Whatever else there is to know, as a sentence.
     """
     return CheckpointError(
         f'pretrained weights {source}: {reason}. '
         f'Put the file at {place} (docs/installation.md says where each comes from). '
-        f'To train without it, from scratch: {scratch}.'
+        f'To train without it, from scratch: {scratch}.' + (f' {note}' if note else '')
     )
 
 
@@ -179,6 +184,18 @@ def fill(module: nn.Module, state: dict[str, Tensor], source: str | os.PathLike)
         CheckpointError: If tensors are missing or of another shape; lists them.
     """
     own = module.state_dict()
+    check_fit(module, state, source)
+    module.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
+    return [name for name in state if name not in own]
+
+
+def check_fit(module: nn.Module, state: dict[str, Tensor], source: str | os.PathLike) -> None:
+    """Refuse weights that do not fill a module, which may have no memory of its own yet.
+
+    Raises:
+        CheckpointError: If tensors are missing or of another shape; lists them.
+    """
+    own = module.state_dict()
     counters = {name for name in own if name.endswith('num_batches_tracked')}
     missing = [name for name in own if name not in state and name not in counters]
     shapes = [
@@ -197,8 +214,34 @@ def fill(module: nn.Module, state: dict[str, Tensor], source: str | os.PathLike)
             f'The file starts with {", ".join(list(state)[:3])}. Expected weights of this '
             'architecture; of a larger model give init_cfg.prefix, for example backbone.'
         )
-    module.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
-    return [name for name in state if name not in own]
+
+
+def check_initial(model: nn.Module) -> None:
+    """Read the initial weights that the parts of a model ask for, each once, and compare shapes.
+
+    Args:
+        model: May lie on the meta device. Weights that a stage before makes are not named yet.
+
+    Raises:
+        CheckpointError: If they cannot be had or read, or do not fit.
+    """
+    seen: set[tuple] = set()
+    for module in model.modules():
+        settings = getattr(module, 'init_cfg', None) or []
+        for one in settings if isinstance(settings, list | tuple) else [settings]:
+            source = one.get('checkpoint')
+            key = (type(module), source, one.get('prefix'))
+            if one.get('type') == 'Pretrained' and source and key not in seen:
+                seen.add(key)
+                check_fit(module, read_weights(source, one.get('prefix')), source)
+        own = (type(module), getattr(module, 'model_name', None), getattr(module, 'checkpoint', 0))
+        if not settings and getattr(module, 'pretrained', False) is True and own not in seen:
+            seen.add(own)  # a timm backbone has a way of its own, which fits names and shapes
+            logging.disable(logging.INFO)  # mmengine lists every parameter
+            try:
+                copy.deepcopy(module).to_empty(device='cpu').init_weights()
+            finally:
+                logging.disable(logging.NOTSET)
 
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained', force=True)
@@ -224,7 +267,7 @@ class SafePretrainedInit(PretrainedInit):
             raise CheckpointError(
                 f'{type(module).__name__}: init_cfg.checkpoint: found {self.checkpoint!r}, expected a '
                 'file, a URL or a name of the model zoo. Give one, let the pipeline bind it to the '
-                'product of a stage, or set init_cfg=None to start from scratch.'
+                f'product of a stage, or start from scratch: {FROM_SCRATCH}.'
             )
         fill(module, read_weights(self.checkpoint, self.prefix), self.checkpoint)
         if hasattr(module, '_params_init_info'):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
@@ -19,6 +20,7 @@ from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from arml.config.overrides import find_class
+from arml.config.spelling import check_arguments
 from arml.errors import ArmlError, ConfigError
 from arml.evaluation.confusion import protocol_metrics
 from arml.registry import METRICS, MODELS
@@ -39,14 +41,14 @@ class _NumbersOnCPU(TorchFunctionMode):
 
 @contextlib.contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Turn what a constructor raises for wrong settings into a ConfigError that names them."""
+    """Turn what a part raises for wrong settings into a ConfigError that names them."""
     try:
         yield
     except ArmlError:
         raise
     except (
         TypeError, KeyError, ValueError, AttributeError, AssertionError, RuntimeError, IndexError,
-        ZeroDivisionError, ImportError,
+        ZeroDivisionError, ImportError, cv2.error,
     ) as error:  # fmt: skip
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ConfigError(
@@ -87,12 +89,26 @@ def build_on_meta(model: dict[str, Any], path: str) -> nn.Module:
         ConfigError: If it cannot be built.
     """
     check_types(model, path)
+    _check_initial(model, path)
     with explained(path), torch.device('meta'), _NumbersOnCPU():
         built = MODELS.build(copy.deepcopy(model))
     threshold = getattr(built, 'presence_threshold', 0.25)
     if not 0 <= threshold < 1:
         raise ConfigError(f'{path}.presence_threshold: found {threshold}, expected 0 <= it < 1.')
     return built
+
+
+def _check_initial(node: Any, path: str) -> None:
+    """Refuse an ``init_cfg`` that is a file name: mmengine says nothing but ``AssertionError``."""
+    items = node.items() if isinstance(node, dict) else ()
+    for key, value in enumerate(node) if isinstance(node, list | tuple) else items:
+        parts = value if isinstance(value, list | tuple) else [value]
+        if key == 'init_cfg' and not all(isinstance(part, dict | None) for part in parts):
+            raise ConfigError(
+                f'{path}.init_cfg: found {value!r}, expected None, from scratch, or '
+                "dict(type='Pretrained', checkpoint=PATH)."
+            )
+        _check_initial(value, f'{path}.{key}')
 
 
 def check_outputs(model: nn.Module, metainfo: dict[str, Any], path: str) -> None:
@@ -128,10 +144,8 @@ def check_loop(train_cfg: dict[str, Any], path: str) -> None:
             + (f', by_epoch={train_cfg["by_epoch"]!r}' if 'by_epoch' in train_cfg else '')
             + ", expected type='EpochBasedTrainLoop': stages are trained, validated and resumed by epochs."
         )
-    known = set(inspect.signature(loop).parameters) - {'runner', 'dataloader'}
+    check_arguments(train_cfg, path, default='EpochBasedTrainLoop')
     for key, value in train_cfg.items():
-        if key != 'type' and key not in known:
-            raise ConfigError(f'{path}.{key}: {kind} has no such argument, only {sorted(known)}.')
         counted = key in ('max_epochs', 'val_begin', 'val_interval')
         if counted and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ConfigError(f'{path}.{key}: found {value!r}, expected a whole number from 1.')

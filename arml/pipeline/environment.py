@@ -1,13 +1,23 @@
 """What a run was made with: versions, commit, machine."""
 
+import functools
 import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
+
+from arml.datasets.fingerprint import file_sha256
+from arml.engine import checkpoint as checkpoints
+from arml.engine.card_check import card_in
+from arml.pipeline.data import data_fingerprint
+from arml.pipeline.testing import runner_settings
 
 PACKAGES = (
     'arml', 'torch', 'torchvision', 'timm', 'numpy', 'scipy', 'opencv-python', 'pillow',
@@ -26,8 +36,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def commit() -> str:
-    """The commit of the source tree the package runs from, ``-dirty`` if changed; or ``unknown``."""
+    """The commit of the source tree the package runs from, ``-dirty`` if changed; or ``unknown``.
+
+    Looked up once: a commit that is made while the process runs is not what it runs.
+    """
     folder = Path(__file__).resolve().parent
     try:
         head = subprocess.run(
@@ -48,7 +62,7 @@ def commit() -> str:
 
 
 def describe() -> dict[str, Any]:
-    """Versions, commit and the parts of the machine that change bits."""
+    """Versions, commit, the parts of the machine that change bits, and the time (ISO 8601)."""
     return {
         'versions': versions(),
         'commit': commit(),
@@ -56,4 +70,28 @@ def describe() -> dict[str, Any]:
         'cpus': os.cpu_count(),
         'threads': torch.get_num_threads(),
         'gpu': torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        'time': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
+    }
+
+
+def describe_test(config: Config, checkpoint: Path) -> dict[str, Any]:
+    """What a test of a checkpoint is of: the parameters and their seed, the data, and :func:`describe`.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be read.
+        ConfigError: If the config has no test of its section.
+    """
+    card = card_in(checkpoints.load(checkpoint))
+    settings = runner_settings(config, card.get('section'))
+    cache = Path(config.store).absolute() / 'fingerprints'  # of runs; none is begun for a test
+    fingerprint = data_fingerprint(
+        settings['test_dataloader']['dataset'], cache if cache.is_dir() else None
+    )
+    return {
+        'seed': card.get('seed'),
+        **describe(),
+        'command': ' '.join(sys.argv),
+        'checkpoint': str(checkpoint),
+        'checkpoint_sha256': file_sha256(checkpoint),
+        'data': {'test': {'test_dataloader': fingerprint}},
     }

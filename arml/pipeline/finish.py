@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from mmengine.config import Config
 from PIL import Image
 
 from arml.atomic import write_json, write_text
+from arml.config.sections import runner_config
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.messages import say
 from arml.pipeline.stage import ROW, Stage
-from arml.pipeline.stages import MaskStage, TestStage
+from arml.pipeline.stages import MaskScoreStage, MaskStage, TestStage, TrainStage
 from arml.pipeline.store import Product
+from arml.pipeline.testing import predict_tiles, runner_settings
 from arml.progress import duration
 from arml.pseudo.io import read_mask
 from arml.report.curves import draw_curves
@@ -62,6 +65,7 @@ def finish(
                 'key': item.key,
                 'folder': str(products[item.stage.name].folder),
                 'reused': item.state == 'finished',
+                **_made_with(products[item.stage.name]),
                 **products[item.stage.name].record['notes'],
             }
             for item in plan
@@ -79,6 +83,12 @@ def finish(
     write_json(folder / 'result.json', result)
     _say_where(folder, result, pictures)
     return result
+
+
+def _made_with(product: Product) -> dict[str, Any]:
+    """Commit and time that a product is of; another run than this one may have made it."""
+    made = product.record.get('made', {})
+    return {'commit': made.get('commit', 'unknown'), 'made': made.get('time')}
 
 
 def _rows(stage: Stage, product: Product) -> list[dict[str, Any]]:
@@ -112,7 +122,8 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
     pictures = []
     if result['histories']:
         path = folder / 'curves.png'
-        draw_curves(result['histories'], path, root=folder)
+        choices = {i.stage.name: _choice(i.stage) for i in plan if isinstance(i.stage, TrainStage)}
+        draw_curves(result['histories'], path, root=folder, choices=choices)
         pictures.append(path)
     look = {
         'palette': info['palette'],
@@ -132,12 +143,63 @@ def _pictures(folder: Path, result, info, plan, products) -> list[Path]:
             made = products[item.stage.name]
             # An item <map>.<extra> holds arrays, no pictures.
             names = [n for n in made.record['items'] if n != 'examples' and '.' not in n]
-            rows = _tile_rows(made, [(f'pseudo mask ({name})', made, name) for name in names], info)
+            rows = _tile_rows(
+                _with_truths(made, plan, products),
+                [(f'pseudo mask ({name})', made, name) for name in names],
+                info,
+            )
+            rows = _with_predictions(rows, item.stage, made.path(names[0]), plan, products)
             path = folder / f'{item.stage.name}.png'
             title = f'{of_run}: pseudo masks of training tiles, classes gated by their labels'
             tile_sheet(rows, info['classes'], path=path, title=title, **look)
             pictures.append(path)
     return pictures
+
+
+def _with_truths(masks: Product, plan: list, products: dict[str, Product]) -> Product:
+    """The product that holds the masks' examples with their truths, if a stage scored the masks."""
+    for item in plan:
+        made = products[item.stage.name]
+        is_score = isinstance(item.stage, MaskScoreStage) and 'examples' in made.record['items']
+        if is_score and products[item.stage.needs[0]].folder == masks.folder:
+            return made
+    return masks
+
+
+def _choice(stage: TrainStage) -> tuple[str | None, str]:
+    """Metric and rule by which a training chooses its epoch; the metric is None for the last one."""
+    hooks = runner_config(stage.config, stage.section).get('default_hooks') or {}
+    hook = hooks.get('checkpoint') or {}
+    return hook.get('save_best'), hook.get('rule', 'greater')
+
+
+def _with_predictions(
+    rows: list[TileRow], masks: MaskStage, folder: Path, plan: list, products: dict[str, Product]
+) -> list[TileRow]:
+    """The rows with what the final segmentor says of the same tiles, if the pipeline tests one.
+
+    Args:
+        rows: Rows of training tiles; their titles are the file names.
+        masks: The stage that made their masks.
+        folder: A folder of its masks.
+        plan: The stages.
+        products: The product of each stage.
+    """
+    tests = [i.stage for i in plan if _is_test(i.stage) and i.stage.section != masks.section]
+    if not tests:
+        return rows
+    test = tests[-1]
+    settings = test.bound(runner_settings(test.config, test.section), products)
+    tiles = masks.config[masks.masks_section]['dataloader']['dataset']
+    dataset = {
+        **settings['test_dataloader']['dataset'],
+        'data_root': tiles['data_root'],
+        'split': tiles['split'],
+        'masks': str(folder),
+    }
+    checkpoint = test.input_path(test.inputs['checkpoint'], products)
+    found = predict_tiles(settings, checkpoint, dataset, {row.title for row in rows})
+    return [replace(row, masks={**row.masks, 'prediction': found.get(row.title)}) for row in rows]
 
 
 def _is_test(stage: Stage) -> bool:

@@ -56,10 +56,11 @@ def content_of(path: str) -> str:
     if not file.is_file():
         raise weights_error(
             path,
-            'no such file. What was trained with it is found by its content, so it is needed even '
-            'where all products are finished',
+            'no such file',
             str(file.absolute()),
             f'{FROM_SCRATCH}; of a timm backbone pretrained=False and checkpoint=None; load_from=None',
+            note='What was trained with it is found by its content, so it is needed even where all '
+            'products are finished.',
         )
     return f'sha256:{file_sha256(file)}'
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Planned:
     stage: Stage
     key: str
     state: str  # 'finished', 'started' or 'new'
+    description: dict[str, Any] = field(default_factory=dict)  # what the key is the hash of
 
 
 def build_stages(config: Config) -> list[Stage]:
@@ -77,12 +78,13 @@ def make_plan(stages: list[Stage], store: Store) -> list[Planned]:
     keys: dict[str, str] = {}
     plan = []
     for stage in stages:
-        keys[stage.name] = stage.key(keys)
+        description = stage.description(keys)
+        keys[stage.name] = digest(description)
         if store.find(stage.name, keys[stage.name]) is not None:
             state = 'finished'
         else:
             state = 'started' if store.started(stage.name, keys[stage.name]) else 'new'
-        plan.append(Planned(stage, keys[stage.name], state))
+        plan.append(Planned(stage, keys[stage.name], state, description))
     return plan
 
 
@@ -137,6 +139,7 @@ def run_pipeline(
     record = {
         'name': stem, 'run': run_key, 'seed': config.randomness['seed'], **describe(),
         'command': ' '.join(sys.argv),
+        'data': {item.stage.name: item.description['data'] for item in plan},
     }  # fmt: skip
     if is_main_process():
         _announce(config, plan, folder, store, record, resume)
@@ -212,16 +215,15 @@ def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: st
         _agree(product is not None)
         if product is not None:
             say(f'{stage.name}: finished before, taken from {product.folder}')
+            stage.tidy(product.folder)  # one that was killed in between left its training states
         else:
             context = Context(store.folder(stage.name, key), products, resume, launcher, run_name)
             context.folder.mkdir(parents=True, exist_ok=True)
             begun = time.time()
             say(f'{stage.name}: begins in {context.folder}')
             outcome = stage.run(context)
-            keys = {name: made.key for name, made in products.items()}
-            product = store.finish(
-                stage.name, key, {**asdict(outcome), 'description': stage.description(keys)}
-            )
+            record = {**asdict(outcome), 'description': item.description}
+            product = store.finish(stage.name, key, record)
             stage.tidy(context.folder)
             say(f'{stage.name}: finished in {duration(time.time() - begun)}')
         barrier()

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from arml.atomic import unwritable, write_json
 from arml.errors import ArmlError
+from arml.pipeline.environment import describe
 
 RECORD = 'product.json'
 
@@ -98,9 +99,14 @@ class Store:
             shutil.rmtree(self.folder(stage, key), ignore_errors=True)
 
     def finish(self, stage: str, key: str, record: dict[str, Any]) -> Product:
-        """Declare the product whole. ``record['items']`` maps names to paths in its folder."""
+        """Declare the product whole. ``record['items']`` maps names to paths in its folder.
+
+        The record says beside the key, which it does not change, what the product was made with
+        (``made``): whoever finds the product later has another commit and other versions.
+        """
         folder = self.folder(stage, key)
-        write_json(folder / RECORD, {**record, 'key': key, 'stage': stage})
+        made = {**record, 'key': key, 'stage': stage, 'made': describe()}
+        write_json(folder / RECORD, made)
         return Product(folder, json.loads((folder / RECORD).read_text()))
 
     @contextlib.contextmanager

@@ -2,10 +2,12 @@
 
 import copy
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
@@ -15,12 +17,15 @@ from mmengine.model import is_model_wrapper
 from arml.atomic import write_json
 from arml.config.sections import name_apart, runner_config
 from arml.datasets.fingerprint import file_sha256
+from arml.device import device_of
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
+from arml.engine.card_check import card_in, check_card
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.examples import copy_example, evenly
 from arml.pseudo.io import read_mask, write_mask
+from arml.registry import DATASETS, MODELS
 
 
 def runner_settings(config: Config, section: str | None) -> dict[str, Any]:
@@ -117,12 +122,18 @@ def evaluate_checkpoint(
 
     Returns:
         A result as ``arml.report`` reads it, with one row.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used, or says that it was trained on other
+            classes, or on tiles that entered otherwise, than the config names.
+        ConfigError: If the config has no test data or metric.
     """
     distributed.init(launcher)
-    card = _card(checkpoints.load(checkpoint))
+    card = card_in(checkpoints.load(checkpoint))
     section = card.get('section')
     settings = runner_settings(config, section)
     info = metainfo_of(settings['test_dataloader']['dataset'])
+    check_card(card, info['classes'], settings['model'].get('data_preprocessor'), checkpoint)
     runner = build_runner(settings, checkpoint, work_dir, Path(checkpoint).stem, launcher)
     if show_dir is not None:
         runner.register_hook(_KeepMasks(show_dir, palette_of(info)))
@@ -136,13 +147,6 @@ def evaluate_checkpoint(
         'palette': [list(color) for color in info['palette']],
         'rows': [{'name': name, 'split': 'test', 'metrics': metrics}],
     }
-
-
-def _card(content: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says about itself; empty if it was not made here."""
-    meta = content.get('meta')
-    card = meta.get('arml') if isinstance(meta, dict) else None
-    return card if isinstance(card, dict) else {}
 
 
 def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder: Path) -> None:
@@ -163,6 +167,34 @@ def keep_examples(runner: StageRunner, info: dict[str, Any], count: int, folder:
         write_mask(folder / f'{stem}.prediction.png', labels_of(sample), palette)
         names.append(stem)
     write_json(folder / 'examples.json', names)
+
+
+def predict_tiles(
+    settings: dict[str, Any], checkpoint: Path, dataset: dict[str, Any], stems: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Predict a few tiles of any split, for a picture.
+
+    Args:
+        settings: As :func:`runner_settings` gives them.
+        checkpoint: Parameters of their model.
+        dataset: Settings of the tiles' data set, which enter as its pipeline says.
+        stems: File names of the wanted tiles, without suffix.
+
+    Returns:
+        Stem -> predicted labels, uint8, (H, W), of those tiles that the data set has.
+    """
+    model = MODELS.build(without_pretrained(settings['model']))
+    checkpoints.load_into(model, checkpoints.load(checkpoint), checkpoint)
+    model = model.to(device_of(None)).eval()
+    tiles = DATASETS.build(dataset)
+    found = {}
+    for index in range(len(tiles)):
+        stem = Path(tiles.get_data_info(index)['img_path']).stem
+        if stem in stems:
+            with torch.inference_mode():
+                sample = model.test_step(pseudo_collate([tiles[index]]))[0]
+            found[stem] = labels_of(sample)
+    return found
 
 
 def labels_of(sample) -> np.ndarray:

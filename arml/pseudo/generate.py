@@ -1,7 +1,9 @@
 """Masks of all tiles of a split from a trained classifier: batched, atomic, resumable."""
 
 import copy
+import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,16 @@ from arml.datasets.fingerprint import file_sha256, fingerprint
 from arml.datasets.transforms import decode_tile
 from arml.device import device_of
 from arml.engine import checkpoint as checkpoints
-from arml.errors import ArmlError, ConfigError
+from arml.engine.card_check import card_in, check_card
+from arml.errors import ArmlError, ConfigError, DataError
 from arml.evaluation.confusion import confusion_matrix, protocol_metrics
 from arml.progress import Progress
 from arml.pseudo.io import read_mask, write_extra, write_mask
 from arml.registry import DATASETS, MAPS, MASK_RULES, MODELS
 
 MANIFEST = 'manifest.json'
+#: What is being made in a folder; it goes when the manifest is there.
+CLAIM = 'in_progress.json'
 #: Settings of a data set that do not change its tiles: where they are, how they are read.
 PLACES = ('data_root', 'masks', 'seed', 'lazy_init', 'serialize_data')
 
@@ -38,19 +43,32 @@ class Made:
         extras: ``<map>.<extra>`` of what the rule gives beside a mask; each is a folder of arrays
             ``<stem>.npy``.
         tiles: Number of tiles.
-        scores: On rank 0, per map name the scores against dense masks (protocol A), if the split
-            has any. They are measured only; nothing is chosen by them.
+        scores: On rank 0, if asked for: what :func:`score_masks` found.
+        unscored: Why there are no scores, where the dense masks are faulty.
     """
 
     masks: list[str]
     tiles: int
     extras: list[str] = field(default_factory=list)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    unscored: str | None = None
 
     @property
     def names(self) -> list[str]:
         """All folders that were made."""
         return [*self.masks, *self.extras]
+
+
+def default_folder(config_file: str | Path, checkpoint: Path, split: str) -> Path:
+    """A folder of its own for the masks of each config, checkpoint and split.
+
+    Raises:
+        CheckpointError: If the checkpoint is not a file.
+    """
+    if not checkpoint.is_file():
+        checkpoints.load(checkpoint)  # says what is wrong
+    name = f'masks-{Path(config_file).stem}-{file_sha256(checkpoint)[:8]}'
+    return Path('work_dirs') / (name if split == 'train' else f'{name}-{split}')
 
 
 def generate(
@@ -61,6 +79,8 @@ def generate(
     rank: int = 0,
     world: int = 1,
     device: str | None = None,
+    data_fingerprint: str | None = None,
+    score: bool = True,
 ) -> Made:
     """Write one palette PNG per tile and map name, and a manifest at the end.
 
@@ -79,10 +99,13 @@ def generate(
         rank: Which process of how many this is; each takes every ``world``-th tile.
         world: Number of processes.
         device: Device to run on; None: a GPU where there is one.
+        data_fingerprint: Fingerprint of the tiles, if it is known; None: they are read for it.
+        score: Measure the masks against the split's dense masks, if it has any.
 
     Raises:
         ArmlError: If ``out`` holds masks made otherwise.
-        CheckpointError: If the checkpoint is not this classifier's.
+        CheckpointError: If the checkpoint is not this classifier's, or of other classes or another
+            normalisation than the config's.
         ConfigError: If the rule gives other extras than it names, or there is no such device.
     """
     where = device_of(device)
@@ -91,7 +114,8 @@ def generate(
     info = dataset.metainfo
     card = {
         'checkpoint_sha256': file_sha256(checkpoint),
-        'data_fingerprint': fingerprint(dataset.files(), Path(dataset.data_root)),
+        'data_fingerprint': data_fingerprint
+        or fingerprint(dataset.files(), Path(dataset.data_root)),
         'model': _plain(model),
         'maps': _plain(settings['maps']),
         'rule': _plain(settings['rule']),
@@ -100,10 +124,7 @@ def generate(
         'presence': 'image-level label' if dataset.split == 'train' else 'classifier',
         'format': 1,
     }
-    if rank == 0:
-        _claim(out, card)
-    barrier()
-
+    _refuse_others(out, card)
     maps = MAPS.build(copy.deepcopy(settings['maps']))
     rule = MASK_RULES.build(copy.deepcopy(settings['rule']))
     names, extras = list(maps.names), extras_of(rule)
@@ -111,8 +132,13 @@ def generate(
     mine = range(rank, len(dataset), world)
     todo = [i for i in mine if not all(f.is_file() for f in _files(out, stems[i], names, extras))]
     progress = Progress(f'pseudo masks in {out}', len(mine), done=len(mine) - len(todo))
+    # Before anything is written: a wrong checkpoint leaves no trace in ``out``.
+    classifier = _classifier(model, checkpoint, where, info['classes']) if todo else None
+    barrier()
+    if rank == 0:
+        write_json(out / CLAIM, card)
+    barrier()
     if todo:
-        classifier = _classifier(model, checkpoint, where)
         palette = [*info['palette'], info.get('background_color') or (255, 255, 255)]
         batches = DataLoader(
             Subset(dataset, todo),
@@ -135,11 +161,16 @@ def generate(
         extras=extra_names(names, extras),
     )
     if rank == 0:
-        made.scores = _score(dataset, out, names, stems)
+        if score:
+            try:
+                made.scores = score_masks(dataset, {name: out / name for name in names})
+            except DataError as error:
+                made.unscored = str(error)
         write_json(
             out / MANIFEST,
             {**card, 'tiles': len(dataset), 'names': made.names, 'scores': made.scores},
         )
+        (out / CLAIM).unlink()
     return made
 
 
@@ -201,24 +232,33 @@ def _files(out: Path, stem: str, names: list[str], extras: tuple[str, ...]) -> l
     return masks + [out / name / f'{stem}.npy' for name in extra_names(names, extras)]
 
 
-def _classifier(model: dict[str, Any], checkpoint: Path, device: torch.device):
-    settings = copy.deepcopy(dict(model))
-    classifier = MODELS.build(settings)
-    checkpoints.load_into(classifier, checkpoints.load(checkpoint), checkpoint)
+def _classifier(
+    model: dict[str, Any], checkpoint: Path, device: torch.device, classes: Sequence[str]
+):
+    content = checkpoints.load(checkpoint)
+    check_card(card_in(content), classes, model.get('data_preprocessor'), checkpoint)
+    classifier = MODELS.build(copy.deepcopy(dict(model)))
+    checkpoints.load_into(classifier, content, checkpoint)
     return classifier.to(device).eval()
 
 
-def _claim(out: Path, card: dict[str, Any]) -> None:
-    """Note in ``out`` what is made there; refuse a folder that holds something else."""
-    file = out / 'in_progress.json'
-    finished = out / MANIFEST
-    if not finished.is_file() and not file.is_file() and any(out.glob('*/*.png')):
+def _refuse_others(out: Path, card: dict[str, Any]) -> None:
+    """Refuse a folder that holds something else than what ``card`` says.
+
+    A claim beside which nothing was made yet binds nobody.
+    """
+    claim, finished = out / CLAIM, out / MANIFEST
+    made = any(
+        not file.name.startswith('.')  # what a killed process was about to write
+        for file in itertools.chain(out.glob('*/*.png'), out.glob('*/*.npy'))
+    )
+    if made and not finished.is_file() and not claim.is_file():
         raise ArmlError(
             f'{out}: holds pictures that were not made here (no {MANIFEST} in it); they would be taken '
             'for masks. Give another --out.'
         )
-    for known in (finished, file):
-        if known.is_file():
+    for known in (finished, claim):
+        if known.is_file() and (made or known is finished):
             try:
                 held = dict(json.loads(known.read_text()))
             except (ValueError, TypeError) as error:
@@ -231,23 +271,43 @@ def _claim(out: Path, card: dict[str, Any]) -> None:
                     f'{out}: holds pseudo masks made with another {", ".join(changed)}. Give another '
                     '--out, or remove the folder.'
                 )
-    write_json(file, card)
 
 
-def _score(dataset, out: Path, names: list[str], stems: list[str]) -> dict[str, dict[str, float]]:
-    folder = dataset.paths().masks
-    if folder is None:
+def score_masks(dataset: Any, folders: dict[str, Path]) -> dict[str, dict[str, float]]:
+    """Score masks against the dense masks of their split (protocol A); nothing is chosen by it.
+
+    Args:
+        dataset: The tiles.
+        folders: Folders of masks ``<stem>.png``, by name.
+
+    Returns:
+        The scores of each folder; empty where the split has no dense masks.
+
+    Raises:
+        DataError: If a mask is missing, unreadable or of another size (names the first one), or no
+            pixel is tissue.
+    """
+    truths = dataset.paths().masks
+    if truths is None:
         return {}
     classes = dataset.metainfo['classes']
     background = len(classes)
-    totals = {name: np.zeros((background + 1,) * 2, dtype=np.int64) for name in names}
-    for stem in stems:
-        truth = read_mask(folder / f'{stem}.png')
+    totals = {name: np.zeros((background + 1,) * 2, dtype=np.int64) for name in folders}
+    for index in range(len(dataset)):
+        file = Path(dataset.get_data_info(index)['img_path']).with_suffix('.png').name
+        truth = read_mask(truths / file)
         truth[truth >= background] = 255
-        for name in names:
+        for name, folder in folders.items():
             # Background on tissue is a miss: it stays in the row and in no tissue's column.
-            mask = np.minimum(read_mask(out / name / f'{stem}.png'), background)
+            mask = np.minimum(read_mask(folder / file), background)
+            if mask.shape != truth.shape:
+                raise DataError(
+                    f'mask {truths / file}: found {truth.shape[1]}x{truth.shape[0]} pixels, expected '
+                    f'{mask.shape[1]}x{mask.shape[0]} as {folder / file}.'
+                )
             totals[name] += confusion_matrix(mask, truth, background + 1)
+    if not all(matrix.any() for matrix in totals.values()):
+        raise DataError(f'{truths}: no pixel of its masks is tissue; expected 0..{background - 1}.')
     return {name: protocol_metrics(matrix, classes, 'A') for name, matrix in totals.items()}
 
 

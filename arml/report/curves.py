@@ -60,6 +60,24 @@ def mean_over_networks(curves: Mapping[str, tuple[list, list]]) -> dict[str, tup
     }
 
 
+def kept_epoch(rows: Sequence[Row], metric: str | None, rule: str = 'greater') -> int | None:
+    """The epoch whose parameters a training keeps, as ``arml.StageCheckpointHook`` chooses it.
+
+    Args:
+        rows: The history.
+        metric: Name of the validation metric that chooses; None: the last epoch is kept.
+        rule: ``'greater'`` or ``'less'``: which value is better. Of equal ones the first is kept.
+
+    Returns:
+        None if the history is empty.
+    """
+    epochs, values = curves_of(rows, 'val', re.escape(metric or '')).get(metric, ([], []))
+    if epochs:
+        best = max(values) if rule == 'greater' else min(values)
+        return epochs[values.index(best)]
+    return max((row['epoch'] for row in rows if 'epoch' in row), default=None)
+
+
 def _style(axes: Axes, title: str, ylabel: str) -> None:
     axes.set_title(title, loc='left', fontsize=11, fontweight='bold', color=INK)
     axes.set_xlabel('epoch', fontsize=9, color=INK)
@@ -99,9 +117,10 @@ def _label(name: str) -> str:
 
 
 def _from_zero(axes: Axes, curves: Mapping[str, tuple[list, list]]) -> None:
-    """Start the axis at 0 unless a value lies below."""
-    if min(min(values) for _, values in curves.values()) >= 0:
-        axes.set_ylim(bottom=0)
+    """Start the axis at 0 unless a value lies below, and leave room above the highest."""
+    values = [value for _, line in curves.values() for value in line]
+    if min(values) >= 0:
+        axes.set_ylim(0, 1.1 * max(values) or 1)
 
 
 def _losses(axes: Axes, rows: Sequence[Row], stage: str) -> None:
@@ -113,45 +132,44 @@ def _losses(axes: Axes, rows: Sequence[Row], stage: str) -> None:
     _style(axes, f'{stage}: training loss', 'mean over the epoch')
     if curves:
         _from_zero(axes, curves)
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, loc='best', framealpha=0.85, edgecolor='none')
 
 
-def _validation(axes: Axes, rows: Sequence[Row], stage: str) -> None:
+def _validation(
+    axes: Axes, rows: Sequence[Row], stage: str, choice: tuple[str | None, str] | None
+) -> None:
     curves = curves_of(rows, 'val', r'(.*/)?(B\.)?mIoU|(.*/)?mAP')
     _plot(axes, curves)
     _style(axes, f'{stage}: validation', 'percent')
-    best = next((c for name, c in curves.items() if re.fullmatch(r'(.*/)?mIoU', name)), None)
-    if best is not None:
-        value = max(best[1])
-        epoch = best[0][best[1].index(value)]
-        axes.plot([epoch], [value], 'o', markersize=9, fillstyle='none', color=INK, zorder=4)
-        axes.annotate(
-            f'best mIoU {value:.2f}, epoch {epoch}',
-            (epoch, value),
-            xytext=(0, 9),
-            textcoords='offset points',
-            fontsize=8,
-            color=INK,
-            ha=_towards_the_middle(epoch, best[0]),
-        )
-        axes.margins(y=0.18)
-    if curves:
-        _from_zero(axes, curves)
-        axes.legend(fontsize=8, frameon=False, loc='lower right')
-    else:
+    if not curves:
         axes.text(0.5, 0.5, 'no validation', transform=axes.transAxes, ha='center', color=FAINT)
+        return
+    if choice is not None:
+        _mark_kept(axes, rows, curves, *choice)
+    _from_zero(axes, curves)
+    axes.legend(fontsize=8, loc='best', framealpha=0.85, edgecolor='none')
 
 
-def _towards_the_middle(epoch: float, epochs: Sequence[float]) -> str:
-    span = max(epochs) - min(epochs)
-    place = (epoch - min(epochs)) / span if span else 0.5
-    return 'left' if place < 0.25 else 'right' if place > 0.75 else 'center'
+def _mark_kept(
+    axes: Axes, rows: Sequence[Row], curves: Mapping[str, tuple[list, list]], metric, rule: str
+) -> None:
+    """Mark the epoch whose parameters were kept, and what chose it; said in the legend."""
+    epoch = kept_epoch(rows, metric, rule)
+    why = f'{"highest" if rule == "greater" else "lowest"} {metric}' if metric else 'the last'
+    axes.axvline(epoch, color=FAINT, linewidth=1, zorder=1, label=f'kept: epoch {epoch}, {why}')
+    for epochs, values in curves.values():
+        if epoch in epochs:
+            place = [epoch], [values[epochs.index(epoch)]]
+            axes.plot(
+                *place, 'o', markersize=9, fillstyle='none', color=INK, zorder=4, clip_on=False
+            )
 
 
 def draw_curves(
     histories: Mapping[str, str | os.PathLike],
     path: str | os.PathLike,
     root: str | os.PathLike = '.',
+    choices: Mapping[str, tuple[str | None, str]] | None = None,
 ) -> Path:
     """Draw training losses and validation scores against the epoch, one row per stage.
 
@@ -161,6 +179,8 @@ def draw_curves(
         histories: Stage name -> history file (``"histories"`` of ``result.json``).
         path: PNG to write, atomically.
         root: Folder that relative history files are looked up in (the work dir).
+        choices: Stage name -> metric and rule by which its epoch was chosen, as of
+            :func:`kept_epoch`; that epoch is marked. Nothing is marked in other stages.
 
     Returns:
         ``path``.
@@ -178,7 +198,7 @@ def draw_curves(
     grid = figure.subplots(len(stages), 2, squeeze=False)
     for (left, right), (stage, rows) in zip(grid, stages.items(), strict=True):
         _losses(left, rows, stage)
-        _validation(right, rows, stage)
+        _validation(right, rows, stage, (choices or {}).get(stage))
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor='white')
     return Path(path)

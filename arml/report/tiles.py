@@ -1,6 +1,7 @@
 """The picture at the end of a run: tiles beside their masks, with a legend."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +135,16 @@ def _shorten(title: str, length: int = 26) -> str:
     return title if len(title) <= length else f'{title[:half]}…{title[-half:]}'
 
 
+def _lines(figure: Figure, text: str, inches: float, look: dict) -> list[str]:
+    """A title in as many lines as it needs to be no wider than so many inches."""
+    shown = figure.text(0, 0, text, **look)
+    width = shown.get_window_extent().width / figure.dpi
+    shown.remove()
+    if width <= inches:
+        return [text]
+    return textwrap.wrap(text, max(1, int(0.95 * len(text) * inches / width)))
+
+
 def _legend(
     figure: Figure,
     rows: Sequence[TileRow],
@@ -235,11 +246,16 @@ def tile_sheet(
     columns = ['tile', *names]
     side = 2.05
     figure = Figure(
-        figsize=(side * len(columns) + 0.35, side * len(rows) + 0.75 + 0.3 * bool(title)),
+        figsize=(side * len(columns) + 0.35, side * len(rows) + 0.75),
         dpi=150,
         layout='constrained',
     )
     FigureCanvasAgg(figure)
+    if title:
+        look = dict(fontsize=11, fontweight='bold', color=INK)
+        lines = _lines(figure, title, figure.get_figwidth() - 0.2, look)
+        figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * len(lines))
+        figure.suptitle('\n'.join(lines), **look)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, line in zip(rows, grid, strict=True):
@@ -261,10 +277,9 @@ def tile_sheet(
                 axes.set_xlabel(row.notes[name], fontsize=7.5, color=INK, labelpad=2)
         for axes in line:
             _bare(axes)
+    look = dict(fontsize=9.5, fontweight='bold', color=INK)
     for axes, name in zip(grid[0], columns, strict=True):
-        axes.set_title(name, fontsize=9.5, fontweight='bold', color=INK, pad=4)
-    if title:
-        figure.suptitle(title, fontsize=11, fontweight='bold', color=INK)
+        axes.set_title('\n'.join(_lines(figure, name, side - 0.1, look)), pad=4, **look)
     _legend(figure, rows, classes, palette, background_colour)
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor='white')

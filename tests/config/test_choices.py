@@ -82,3 +82,13 @@ def test_deviations__build_and_differ(name):
     if name != 'none':
         MODELS.build(config.model)
         MODELS.build(config.classifier.model)
+
+
+def test_choices__an_override_of_what_a_choice_switches_off():
+    known = {'none': {}, 'scratch': {'model.init_cfg': None}}
+    given = {'choices': {'start': known}, 'start': 'none'}
+    below = {'start': 'scratch', 'model.init_cfg.checkpoint': 'x'}
+    with pytest.raises(ConfigError, match=r'model\.init_cfg\.checkpoint: start=scratch sets model'):
+        take_choices(Config(given), below)
+    own = {'start': 'scratch', 'model.init_cfg': {'type': 'Normal'}}
+    assert take_choices(Config(given), own) == {'model.init_cfg': {'type': 'Normal'}}

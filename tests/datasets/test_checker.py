@@ -102,6 +102,16 @@ def test_check__size_mismatch_needs_deep(root):
     assert (fault.found, fault.expected) == ('8x8', '16x16, as the tile')
 
 
+def test_check__a_tile_of_another_size_than_the_split(root):
+    name = _first(root / 'test' / 'img').name
+    write_tile(root / 'test' / 'img' / name, size=12)
+    write_mask(root / 'test' / 'mask' / name, 0, size=12)
+    fault = _only(root)
+    assert (fault.severity, fault.file) == ('warning', f'test/img/{name}')
+    assert (fault.field, fault.found) == ('size', '12x12')
+    assert fault.expected.startswith('16x16, as most tiles')
+
+
 def test_check__unreadable_image(root):
     image = _first(root / 'train')
     image.write_bytes(b'\x89PNG\r\n\x1a\n nothing more')

@@ -84,6 +84,20 @@ def test_convert__luad_labels(tmp_path):
     assert (tmp_path / 'out' / 'train' / '1031280-2300-27920-[1 0 0 1].png').is_file()
 
 
+def test_convert__another_set_in_the_same_layout_is_warned_about(tmp_path, published):
+    """BCSS-WSSS given to luad.py."""
+    result = convert_weak(LUADHistoSegDataset, [published], tmp_path / 'luad', separator=' ')
+    label, colours = (f for f in result.warnings if f.field in ('label', 'value'))
+    assert (label.found, label.severity) == ('[1101], so in 4 files', 'warning')
+    assert label.expected == '[1 1 0 1], as LUAD-HistoSeg is published; is this LUAD-HistoSeg?'
+    assert colours.found.startswith('colours [(255, 0, 0), ')
+    assert colours.found.endswith('so in 5 files')
+    assert colours.expected.startswith('colours [(205, 51, 51), ')
+    assert colours.file.startswith('val/mask/')
+    right = convert_weak(BCSSDataset, [published], tmp_path / 'bcss', separator='')
+    assert {fault.field for fault in right.warnings} == {'count'}
+
+
 def test_convert__all_faults_at_once_and_nothing_written(tmp_path, published):
     write_tile(published / 'train' / 'nolabel.png')
     sorted((published / 'val' / 'mask').iterdir())[0].unlink()

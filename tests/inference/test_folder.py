@@ -103,6 +103,37 @@ def test_predict_images__everything_that_is_left_behind(tmp_path, capsys):
     assert 'prediction: 3/3' in capsys.readouterr().err
 
 
+class WithBackground(HalfPredictor):
+    """Says background where HalfPredictor says y, in a colour of its own."""
+
+    background_color = (10, 20, 30)
+
+    def __call__(self, image, mpp=None):
+        return np.insert(super().__call__(image, mpp), 1, 0, axis=0)
+
+
+def test_predict_images__background_is_a_class_where_it_is_predicted(tmp_path):
+    write_image(tmp_path / 'a.png', value=0)
+    out = tmp_path / 'out'
+    done = predict_images(WithBackground(), find_images([tmp_path / 'a.png']), out, alpha=1)
+    assert done.shares == {'a': [0.25, 0.0, 0.75]}
+    assert (out / 'shares.csv').read_text().splitlines() == [
+        'image,x,y,background',
+        'a,0.250000,0.000000,0.750000',
+    ]
+    with Image.open(out / 'masks/a.png') as mask:
+        assert np.unique(np.array(mask)).tolist() == [0, 2]
+        assert mask.convert('RGB').getpixel((7, 0)) == (10, 20, 30)
+    with Image.open(out / 'overlays/a.png') as picture:
+        assert picture.getpixel((7, 0)) == (10, 20, 30)
+    with Image.open(out / 'legend.png') as legend:
+        colours = {colour for _, colour in legend.convert('RGB').getcolors(2**24)}
+    assert {(10, 20, 30), *PALETTE} <= colours
+    settings = json.loads((out / 'settings.json').read_text())
+    assert settings['classes'] == ['x', 'y', 'background']
+    assert settings['palette'] == [[255, 0, 0], [0, 255, 0], [10, 20, 30]]
+
+
 def test_shares_csv__quotes_names():
     assert shares_csv({'a,b': [1.0]}, ['x']) == 'image,x\n"a,b",1.000000\n'
 

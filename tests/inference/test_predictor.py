@@ -183,6 +183,30 @@ def test_predictor__raises():
         predictor(classes=['x', 'y', 'z'])(noise(4, 4))
 
 
+class WithBackground(PixelModel):
+    """As PixelModel, with a third channel."""
+
+    def predict_probabilities(self, inputs):
+        return torch.cat([super().predict_probabilities(inputs) / 2, inputs[:, :1] * 0 + 0.5], 1)
+
+
+def test_predictor__a_network_that_predicts_background_too():
+    image = noise(24, 20)
+    found = predictor(WithBackground(), background_index=2)(image)
+    assert found.shape == (3, 24, 20)
+    assert np.allclose(found[:2], expected(image) / 2, atol=1e-5)
+    assert np.allclose(found[2], 0.5, atol=1e-6)
+    # The data set has no background, or the card does not say so.
+    for index in (None, 3):
+        with pytest.raises(
+            CheckpointError, match=r'shape \(1, 3, 16, 16\), expected \(1, 2, 16, 16\) for'
+        ):
+            predictor(WithBackground(), background_index=index)(noise(4, 4))
+    wanted = r'expected \(1, 3, 16, 16\) or \(1, 4, 16, 16\) .*last channel for background'
+    with pytest.raises(CheckpointError, match=wanted):
+        predictor(classes=['x', 'y', 'z'], background_index=3)(noise(4, 4))
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """A checkpoint as ``tools/train.py`` writes it, and its model."""

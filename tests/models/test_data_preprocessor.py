@@ -9,6 +9,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
 import arml.models  # noqa: F401
+from arml.errors import DataError
 from arml.models.data_preprocessor import to_device
 from arml.registry import MODELS
 
@@ -111,3 +112,14 @@ def test_preprocessor__gpu_is_not_waited_for(normalise):
     for one, other in zip(found['data_samples'], expected['data_samples'], strict=True):
         assert torch.equal(one.gt_sem_seg.data.cpu(), other.gt_sem_seg.data)
         assert one.weight.device.type == 'cuda'
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_preprocessor__tiles_of_two_sizes_name_two_files(training):
+    preprocessor = MODELS.build(
+        dict(type='arml.TissueDataPreProcessor', normalise='unit', size_divisor=1)
+    )
+    tiles = [torch.zeros(3, 4, 6), torch.zeros(3, 4, 6), torch.zeros(3, 5, 6)]
+    samples = [SegDataSample(metainfo=dict(img_path=f'{name}.png')) for name in 'abc']
+    with pytest.raises(DataError, match=r'c\.png: 6x5 pixels; expected 6x4 as a\.png'):
+        preprocessor(dict(inputs=tiles, data_samples=samples), training)

@@ -84,7 +84,54 @@ def test_pretrained__missing_file_is_explained(tmp_path):
     message = str(caught.value)
     assert f'pretrained weights {path}: no such file' in message
     assert f'Put the file at {path}' in message
-    assert 'classifier.model.backbone.init_cfg=None' in message
+    assert 'from scratch: --cfg-options start=scratch' in message
+
+
+def test_weights_error__what_else_there_is_to_know_comes_last():
+    message = str(weights.weights_error('a.pth', 'no such file', '/x/a.pth', 'start=no', 'And so.'))
+    assert message.startswith('pretrained weights a.pth: no such file. Put the file at /x/a.pth')
+    assert message.endswith('from scratch: start=no. And so.')
+
+
+def nets(*settings):
+    with torch.device('meta'):
+        return nn.ModuleList([Net(init_cfg) for init_cfg in settings])
+
+
+def test_initial__is_read_once_and_compared(tmp_path, monkeypatch):
+    fits, other = tmp_path / 'fits.pth', tmp_path / 'other.pth'
+    torch.save(Net().state_dict(), fits)
+    torch.save({**Net().state_dict(), 'bn.weight': torch.zeros(7)}, other)
+    pretrained = {'type': 'Pretrained', 'checkpoint': str(fits)}
+    read, found = weights.read_weights, []
+    monkeypatch.setattr(weights, 'read_weights', lambda *a: found.append(a[0]) or read(*a))
+    constant = {'type': 'Constant', 'layer': 'Conv2d', 'val': 0}
+    weights.check_initial(nets(pretrained, pretrained, [constant, pretrained], None))
+    assert found == [str(fits)]
+    weights.check_initial(nets({'type': 'Pretrained', 'checkpoint': None}))  # bound to a product
+    with pytest.raises(CheckpointError, match=r'other\.pth do not fit Net: .*bn\.weight \(7,\)'):
+        weights.check_initial(nets(pretrained, {**pretrained, 'checkpoint': str(other)}))
+    with pytest.raises(CheckpointError, match=r"no tensor below 'neck'"):
+        weights.check_initial(nets({**pretrained, 'prefix': 'neck'}))
+
+
+def test_initial__of_a_timm_backbone(hub, tmp_path, capsys):
+    torch.save(timm.create_model('resnet18').state_dict(), tmp_path / 'fits.pth')
+    torch.save(timm.create_model('resnet26', pretrained=False).state_dict(), tmp_path / 'own.pth')
+    with torch.device('meta'):
+        hubs = TimmBackbone('resnet18')
+        own = TimmBackbone('resnet18', checkpoint=str(tmp_path / 'own.pth'))
+        scratch = TimmBackbone('resnet18', pretrained=False)
+    weights.check_initial(scratch)
+    with pytest.raises(CheckpointError, match='cannot be reached'):
+        weights.check_initial(hubs)
+    with pytest.raises(CheckpointError, match=r'own\.pth do not fit'):
+        weights.check_initial(own)
+    assert next(own.parameters()).is_meta
+    with torch.device('meta'):
+        fits = TimmBackbone('resnet18', checkpoint=str(tmp_path / 'fits.pth'))
+    weights.check_initial(fits)
+    assert 'conv1' not in capsys.readouterr().out  # no list of parameters
 
 
 def test_pretrained__code_in_a_file_is_not_executed(tmp_path):

@@ -1,9 +1,11 @@
 """What is refused before any stage runs, in the first seconds, by the name of the leaf."""
 
 import pytest
+import torch
 from tiny_run import load
 
-from arml.errors import CheckpointError, ConfigError
+from arml.config.sections import set_leaf
+from arml.errors import CheckpointError, ConfigError, DataError
 from arml.pipeline.run import build_stages
 
 
@@ -63,6 +65,154 @@ def test_checks__a_good_config_passes(data, tmp_path):
 def test_checks__refused(data, tmp_path, leaf, value, message):
     with pytest.raises(ConfigError, match=f'(?s){message}'):
         check(data, tmp_path, **{leaf.replace('.', '__'): value})
+
+
+#: What a config FILE may say and ``--cfg-options`` refuses.
+MISSPELT = [
+    ('train_dataloader.batchsize', 4, r'^nothing reads train_dataloader\.batchsize\. Did .*\.batch_size\?'),
+    ('classifier.val_dataloader.batchsize', 4, r'^nothing reads classifier\.val_dataloader\.batchsize\.'),
+    ('test_dataloader.batchsize', 4, r'^nothing reads test_dataloader\.batchsize\.'),
+    ('train_dataloader.sampler.shufle', True, r'reads train_dataloader\.sampler\.shufle\. Did .*\.shuffle'),
+    ('train_dataloader.sampler.type', 'DefaultSampel', r"train_dataloader\.sampler\.type: found 'DefaultSampel'"),
+    ('train_dataloader.sampler', None, r'train_dataloader\.sampler: found None, expected dict\(type='),
+    ('train_dataloader.batch_sampler', dict(type='BatchSampler', drop=1), r'batch_sampler\.(type|drop)'),
+    ('train_dataloader.dataset.splt', 'val', r'^nothing reads train_dataloader\.dataset\.splt\. Did .*\.split'),
+    ('test_dataloader.dataset.pipeline.0.tpye', 'x', r'^nothing reads test_dataloader\.dataset\.pipeline\.0\.tpye'),
+    ('default_hooks.checkpoint.sav_best', 'mIoU', r'reads default_hooks\.checkpoint\.sav_best\. Did .*\.save_best'),
+    ('classifier.default_hooks.checkpoint.sav_best', None, r'reads classifier\.default_hooks\.checkpoint\.sav_best'),
+    ('default_hooks.checkpoint.interval', 0, r'checkpoint\.interval: found 0'),
+    ('default_hooks.chekpoint', dict(interval=1), r'default_hooks\.chekpoint: found .* Did .*\.checkpoint\?'),
+    ('default_hooks.parameter_chek', None, r'default_hooks\.parameter_chek: found None.* Did .*\.parameter_check\?'),
+    ('custom_hooks.0.epoch', 3, r'^nothing reads custom_hooks\.0\.epoch'),
+    ('test_cfg.foo', 3, r'^nothing reads test_cfg\.foo\..* It is TestLoop'),
+    ('val_cfg.foo', 3, r'^nothing reads val_cfg\.foo\..* It is ValLoop'),
+    ('train_cfg.max_epoch', 3, r'^nothing reads train_cfg\.max_epoch\. Did you mean train_cfg\.max_epochs'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('leaf', 'value', 'message'), MISSPELT)
+def test_checks__keys_of_a_file_that_nothing_reads(data, tmp_path, leaf, value, message):
+    with pytest.raises(ConfigError, match=f'(?s){message}'):
+        check(data, tmp_path, change=lambda config: set_leaf(config._cfg_dict, leaf, value))
+
+
+@pytest.mark.parametrize(('stage', 'leaf'), [(2, 'train_dataloader'), (-1, 'test_dataloader')])
+def test_checks__no_key_is_made_of_what_nothing_reads(data, tmp_path, stage, leaf):
+    config = load(data, tmp_path / 'store')
+    config[leaf].dataset.splt = 'val'
+    with pytest.raises(ConfigError, match=rf'nothing reads {leaf}\.dataset\.splt'):
+        build_stages(config)[stage].settings()
+
+
+def test_checks__hooks_of_ones_own(data, tmp_path):
+    def change(config):
+        config.default_hooks['mine'] = dict(type='EMAHook', momentum=0.1, priority='LOW')
+        config.default_hooks['timer'] = None
+
+    check(data, tmp_path, change=change)
+
+
+@pytest.mark.parametrize(
+    ('leaf', 'value', 'message'),
+    [
+        ('input_size', (16, 16), r'^input_size: found \(16, 16\), but what train_data.* is \(32, 32\)'),
+        ('classifier.input_size', (16, 32), r'^classifier\.input_size: found .* Set classifier\.input_size=\(32, 32\)'),
+        ('classifier.input_size', 32, r'^classifier\.input_size: found 32, expected \(height, width\)'),
+        ('tile_size', (64, -64), r'^tile_size: found \(64, -64\), expected'),
+        ('tile_size', (64, 64), r'^tile_size: found \(64, 64\), but .*\.png is \(32, 32\)'),
+        ('pipeline', dict(type='Resize', scale=(24, 24)), r'^input_size: found \(32, 32\).*is \(24, 24\)'),
+        ('pipeline', dict(type='Resize', scale=(0, 0)), r'^train_dataloader\.dataset\.pipeline: cannot'),
+    ],
+)  # fmt: skip
+def test_checks__sizes_of_the_card(data, tmp_path, leaf, value, message):
+    def change(config):
+        if leaf == 'pipeline':
+            config.train_dataloader.dataset.pipeline.insert(2, value)
+        else:
+            set_leaf(config._cfg_dict, leaf, value)
+
+    with pytest.raises(ConfigError, match=f'(?s){message}'):
+        check(data, tmp_path, change=change)
+
+
+def test_checks__sizes_are_left_where_the_loader_takes_other_products(data, tmp_path):
+    def change(config):
+        config.pipeline[2].bind['train_dataloader.dataset.indices'] = 'pseudo_masks/final'
+        config.input_size = (16, 16)
+
+    check(data, tmp_path, change=change)
+
+
+def test_checks__first_tile_is_damaged(tmp_path):
+    from conftest import write_fake_tissue
+
+    data = write_fake_tissue(tmp_path / 'data')
+    tile = sorted((data / 'train').iterdir())[0]
+    for content in (tile.read_bytes()[:60], b'no image'):
+        tile.write_bytes(content)
+        with pytest.raises(DataError, match=tile.name.split('[')[0]):
+            check(data, tmp_path)
+
+
+def test_checks__initial_weights_that_do_not_fit(data, tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save({'state_dict': {'net.conv1.weight': torch.zeros(1)}}, path)
+    with pytest.raises(CheckpointError, match=r'weights\.pth is of another architecture'):
+        check(data, tmp_path, load_from=str(path))
+    init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    with pytest.raises(CheckpointError, match=r'weights\.pth do not fit TimmBackbone'):
+        check(data, tmp_path, classifier__model__backbone__init_cfg=init_cfg)
+    check(data, tmp_path, continued=True, classifier__model__backbone__init_cfg=init_cfg)
+
+
+@pytest.mark.parametrize('value', ['weights.pth', ['weights.pth'], 3])
+def test_checks__init_cfg_is_no_file_name(data, tmp_path, value):
+    message = (
+        r'classifier\.model\.backbone\.init_cfg: found .*, expected None, from scratch, or dict'
+    )
+    with pytest.raises(ConfigError, match=message):
+        check(data, tmp_path, classifier__model__backbone__init_cfg=value)
+
+
+def test_checks__floors(data, tmp_path):
+    def other(config):
+        config.pipeline = [dict(name='floors', type='arml.FloorStage', floors=('constnt',))]
+
+    def none(config):
+        config.pipeline = [dict(name='floors', type='arml.FloorStage')]
+        config.pop('test_dataloader')
+
+    def misspelt(config):
+        config.pipeline = [dict(name='floors', type='arml.FloorStage')]
+        config.test_dataloader.dataset['splt'] = 'test'
+
+    for change, message in (
+        (other, r"floors: found \[?\(?'constnt'.*expected some of"),
+        (none, 'stage floors: test_dataloader is missing'),
+        (misspelt, r'test_dataloader\.dataset: cannot be used.*splt'),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check(data, tmp_path, change=change)
+
+
+def test_checks__what_is_missing(data, tmp_path):
+    with pytest.raises(ConfigError, match=r'^classifier\.optim_wrapper is missing'):
+        check(data, tmp_path, classifier__optim_wrapper=None)
+    with pytest.raises(ConfigError, match=r'^train_cfg\.max_epochs is missing'):
+        check(data, tmp_path, change=lambda config: config.train_cfg.pop('max_epochs'))
+    with pytest.raises(ConfigError, match=r"save_best: found 'mIoU', but nothing validates"):
+        check(data, tmp_path, val_dataloader=None, val_cfg=None, val_evaluator=None)
+    with pytest.raises(
+        ConfigError, match=r'test_dataloader, test_evaluator missing in section classifier'
+    ):
+        check(
+            data,
+            tmp_path,
+            classifier__test_dataloader=None,
+            classifier__test_evaluator=None,
+        )
+    with pytest.raises(ConfigError, match=r'test_evaluator missing in the top level'):
+        check(data, tmp_path, test_evaluator=None)
 
 
 def test_checks__a_single_tile_in_the_last_batch(data, tmp_path):

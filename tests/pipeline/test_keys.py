@@ -1,5 +1,6 @@
 """Keys of products: changed by what determines the product, and by nothing else."""
 
+import os
 import shutil
 import time
 
@@ -14,7 +15,7 @@ from arml.pipeline.keys import canonical, digest
 from arml.pipeline.run import build_stages, make_plan
 from arml.pipeline.store import Store
 
-ALL = {'classifier', 'pseudo_masks', 'segmentor', 'floors', 'cam_test', 'test'}
+ALL = {'classifier', 'pseudo_masks', 'segmentor', 'mask_scores', 'floors', 'cam_test', 'test'}
 
 
 @pytest.fixture(scope='module')
@@ -90,12 +91,12 @@ def test_keys__relative_data_root(data, store, usual, monkeypatch):
         ({'default_hooks__checkpoint__save_best': 'mDice'}, {'segmentor', 'test'}),
         ({'optim_wrapper__optimizer__lr': 2e-3}, {'segmentor', 'test'}),
         ({'pseudo_masks__rule__white_area': {'threshold': 200, 'min_size': 50}},
-         {'pseudo_masks', 'segmentor', 'test'}),
-        ({'pseudo_masks__maps__scales': (1.0, 0.5)}, {'pseudo_masks', 'segmentor', 'test'}),
+         {'pseudo_masks', 'segmentor', 'mask_scores', 'test'}),
+        ({'pseudo_masks__maps__scales': (1.0, 0.5)}, {'pseudo_masks', 'segmentor', 'mask_scores', 'test'}),
         ({'classifier__model__neck__enabled': False},
-         {'classifier', 'pseudo_masks', 'segmentor', 'cam_test', 'test'}),
+         {'classifier', 'pseudo_masks', 'segmentor', 'mask_scores', 'cam_test', 'test'}),
         ({'classifier__train_cfg__max_epochs': 4},
-         {'classifier', 'pseudo_masks', 'segmentor', 'cam_test', 'test'}),
+         {'classifier', 'pseudo_masks', 'segmentor', 'mask_scores', 'cam_test', 'test'}),
         ({'test_evaluator__protocols': ('A',)}, {'test'}),
         ({'randomness__seed': 1}, ALL - {'floors'}),
         ({'default_hooks__param_scheduler': None}, ALL - {'floors'}),
@@ -119,7 +120,7 @@ def test_keys__settings_that_matter(data, store, usual, overrides, expected):
         ('val/mask', {'classifier', 'segmentor', 'floors'}),
         ('test/img', {'floors', 'cam_test', 'test'}),
         ('test/mask', {'floors', 'cam_test', 'test'}),
-        ('train_mask', {'pseudo_masks', 'segmentor', 'test'}),  # the product holds scores by them
+        ('train_mask', {'mask_scores'}),  # no weak training knows of them
     ],
 )
 def test_keys__one_changed_pixel(data, tmp_path, usual, split, expected):
@@ -136,7 +137,7 @@ def test_keys__one_changed_pixel(data, tmp_path, usual, split, expected):
     found = changed(usual, keys_of(copy, tmp_path / 'store'))
     # What a stage takes from another changes with that other.
     if 'classifier' in expected:
-        expected = expected | {'pseudo_masks', 'segmentor', 'cam_test', 'test'}
+        expected = expected | (ALL - {'floors'})
     assert found == expected
 
 
@@ -153,6 +154,31 @@ def test_keys__a_change_after_the_fingerprint_was_remembered(data, tmp_path):
     time.sleep(0.05)
     file.write_bytes(content)
     assert changed(before, keys_of(copy, store)) == set()
+
+
+def test_keys__dense_masks_of_training_tiles_are_in_no_key_but_that_of_the_scores(
+    data, tmp_path, usual
+):
+    copy = shutil.copytree(data, tmp_path / 'data')
+    sorted((copy / 'train_mask').glob('*.png'))[0].unlink()
+    assert changed(usual, keys_of(copy, tmp_path / 'store')) == {'mask_scores'}
+    shutil.rmtree(copy / 'train_mask')
+    assert changed(usual, keys_of(copy, tmp_path / 'store')) == {'mask_scores'}
+
+
+def test_keys__a_process_reads_unchanged_data_once(data, tmp_path, monkeypatch):
+    copy = shutil.copytree(data, tmp_path / 'data')
+    before = keys_of(copy, tmp_path / 'a')
+    with monkeypatch.context() as patch:
+        patch.setattr('arml.pipeline.data.fingerprint', lambda *_: pytest.fail('hashed again'))
+        assert keys_of(copy, tmp_path / 'b') == before  # another store: nothing remembered there
+    file = sorted((copy / 'train').glob('*.png'))[0]
+    stat = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # of the same size and date
+    assert 'classifier' in changed(before, keys_of(copy, tmp_path / 'c'))
 
 
 def test_keys__a_removed_or_renamed_tile(data, tmp_path, usual):

@@ -17,7 +17,7 @@ from arml.pipeline import run_pipeline
 from arml.pipeline.run import build_stages, make_plan, use_amp
 from arml.pipeline.store import Store
 
-STAGES = ['classifier', 'pseudo_masks', 'segmentor', 'floors', 'cam_test', 'test']
+STAGES = ['classifier', 'pseudo_masks', 'segmentor', 'mask_scores', 'floors', 'cam_test', 'test']
 
 
 @pytest.fixture(scope='session')
@@ -244,7 +244,7 @@ def test_run__announces_what_will_be_done(tiny_run, tmp_path, capsys, monkeypatc
         said = capsys.readouterr().err
         assert words in said
         state.write_text('epoch_1.pth')
-        assert said.count('finished before, will be reused') == 5
+        assert said.count('finished before, will be reused') == 6
 
 
 @pytest.mark.parametrize(

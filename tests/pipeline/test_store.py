@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 
 from arml.errors import ArmlError
+from arml.pipeline.environment import commit, versions
 from arml.pipeline.store import RECORD, Store
 
 KEY = '0123456789abcdef'
@@ -156,4 +158,13 @@ def test_store__record_is_written_last_and_whole(tmp_path, monkeypatch):
     assert store.find('stage', KEY) is None
     store.finish('stage', KEY, {'items': {}})
     record = json.loads((store.folder('stage', KEY) / RECORD).read_text())
+    assert record.pop('made')
     assert record == {'items': {}, 'key': KEY, 'stage': 'stage'}
+
+
+def test_store__a_product_says_what_it_was_made_with(tmp_path):
+    made = finished(Store(tmp_path)).record['made']
+    assert made['commit'] == commit()
+    assert made['versions'] == versions()
+    assert {'machine', 'threads', 'gpu'} <= made.keys()
+    assert abs(datetime.fromisoformat(made['time']).timestamp() - time.time()) < 60

@@ -1,6 +1,7 @@
 """Masks of a whole split: gated, resumable, of one origin."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,8 +13,9 @@ from tiny_run import TinyRun, load, shared_run
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ArmlError, CheckpointError, DataError
 from arml.pseudo import generate as module
-from arml.pseudo.generate import generate
+from arml.pseudo.generate import generate, score_masks
 from arml.pseudo.io import read_mask
+from arml.registry import DATASETS
 
 
 @pytest.fixture(scope='session')
@@ -107,7 +109,7 @@ def test_generate__resumes_where_it_stopped(make):
     expected = pixels(folder)
     for file in files[:3]:
         file.unlink()
-    (folder.parent / 'manifest.json').unlink()
+    (folder.parent / 'manifest.json').rename(folder.parent / 'in_progress.json')
     (folder / f'.{files[0].stem}.x1.png').write_bytes(b'half a file')
     kept = {file: file.stat().st_mtime_ns for file in files[3:]}
     make()
@@ -115,6 +117,7 @@ def test_generate__resumes_where_it_stopped(make):
     (folder / f'.{files[0].stem}.x1.png').unlink()
     assert pixels(folder) == expected
     assert (folder.parent / 'manifest.json').is_file()
+    assert not (folder.parent / 'in_progress.json').exists()
 
 
 def test_generate__background_on_tissue_is_a_miss(make, tmp_path, tiny_run):
@@ -197,7 +200,8 @@ def test_generate__refuses_masks_of_another_origin(make, tiny_run, tmp_path):
     stranger = other(tiny_run.checkpoint('classifier'), tmp_path / 'other.pth')
     with pytest.raises(ArmlError, match='masks made with another checkpoint_sha256'):
         make(checkpoint=stranger)
-    (tmp_path / 'out' / 'manifest.json').unlink()  # an unfinished folder is refused too
+    manifest = tmp_path / 'out' / 'manifest.json'
+    manifest.rename(manifest.with_name('in_progress.json'))  # an unfinished folder is refused too
     with pytest.raises(ArmlError, match='masks made with another checkpoint_sha256'):
         make(checkpoint=stranger)
     with pytest.raises(
@@ -238,6 +242,73 @@ def test_generate__manifest(make, tiny_run, tmp_path):
 def test_generate__another_architecture(make, tiny_run):
     with pytest.raises(CheckpointError, match='of another architecture'):
         make(checkpoint=tiny_run.checkpoint('segmentor'))
+
+
+def test_generate__a_wrong_checkpoint_leaves_nothing_behind(make, tiny_run, tmp_path):
+    with pytest.raises(CheckpointError, match='of another architecture'):
+        make(checkpoint=tiny_run.checkpoint('segmentor'))
+    assert not (tmp_path / 'out').exists()
+    assert len(pixels(make())) == 12
+
+
+def test_generate__a_claim_without_any_mask_binds_nobody(make, tiny_run, tmp_path):
+    (tmp_path / 'out' / 'final').mkdir(parents=True)
+    (tmp_path / 'out' / 'in_progress.json').write_text('{"checkpoint_sha256": "another"}')
+    (tmp_path / 'out' / 'final' / '.x.png').write_bytes(b'half a file')
+    make()
+    assert not (tmp_path / 'out' / 'in_progress.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'classes': ['a', 'b', 'c', 'd']}, r"classes is \['a', 'b', 'c', 'd'\], that of the config \['TUM'"),
+        ({'normalise': 'unit'}, "data_preprocessor.normalise is 'unit', that of the config 'tile'"),
+    ],
+)  # fmt: skip
+def test_generate__a_checkpoint_that_says_otherwise(make, tiny_run, tmp_path, change, message):
+    content = checkpoints.load(tiny_run.checkpoint('classifier'))
+    content['meta']['arml'].update(change)
+    checkpoints.save(content, tmp_path / 'other.pth')
+    with pytest.raises(CheckpointError, match=message):
+        make(checkpoint=tmp_path / 'other.pth')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_generate__faulty_dense_masks_cost_the_scores_alone(tiny_run, tmp_path):
+    data = shutil.copytree(tiny_run.data, tmp_path / 'data')
+    gone = sorted((data / 'train_mask').glob('*.png'))[2]
+    gone.unlink()
+    config = load(data, tmp_path / 'store')
+    model, checkpoint = config.classifier.model, tiny_run.checkpoint('classifier')
+    made = generate(model, checkpoint, config.pseudo_masks, tmp_path / 'out', device='cpu')
+    assert (made.scores, made.tiles) == ({}, 12)
+    assert gone.name in made.unscored
+    assert (tmp_path / 'out' / 'manifest.json').is_file()
+
+
+def test_score_masks__another_size(tiny_run, tmp_path):
+    data = shutil.copytree(tiny_run.data, tmp_path / 'data')
+    file = sorted((data / 'train_mask').glob('*.png'))[0]
+    Image.new('P', (8, 16)).save(file)
+    settings = load(data, tmp_path / 'store').pseudo_masks.dataloader.dataset
+    dataset = DATASETS.build({**settings, 'pipeline': []})
+    with pytest.raises(
+        DataError, match=f'{re.escape(file.name)}: found 8x16 pixels, expected 32x32'
+    ):
+        score_masks(dataset, {'final': tiny_run.work / 'pseudo_masks' / 'final'})
+
+
+def test_score_masks__no_tissue(tiny_run, tmp_path):
+    data = shutil.copytree(tiny_run.data, tmp_path / 'data')
+    for file in (data / 'train_mask').glob('*.png'):
+        Image.new('L', (32, 32), 4).save(file)
+    settings = load(data, tmp_path / 'store').pseudo_masks.dataloader.dataset
+    dataset = DATASETS.build({**settings, 'pipeline': []})
+    with pytest.raises(
+        DataError, match=r'train_mask: no pixel of its masks is tissue; expected 0\.\.3'
+    ):
+        score_masks(dataset, {'final': tiny_run.work / 'pseudo_masks' / 'final'})
 
 
 @pytest.mark.parametrize('workers', [0, 1])

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from arml.errors import ArmlError, DataError
-from arml.report.curves import curves_of, draw_curves, mean_over_networks
+from arml.report import curves as curves_module
+from arml.report.curves import curves_of, draw_curves, kept_epoch, mean_over_networks
 
 ROWS = [
     {'epoch': 1, 'kind': 'train', 'loss': 2.0, 'loss_swv_a': 1.0, 'loss_swv_b': 3.0, 'lr': 0.1},
@@ -54,6 +55,58 @@ def test_draw_curves__leaves_one_whole_picture(tmp_path, histories):
         assert picture.width > 800
         assert len(picture.convert('RGB').getcolors(2**24)) > 20
     assert os.listdir(path.parent) == ['curves.png']
+
+
+VALIDATED = [
+    {'epoch': 1, 'kind': 'val', 'mIoU': 30.0, 'loss_val': 3.0},
+    {'epoch': 2, 'kind': 'val', 'mIoU': 40.0, 'loss_val': 1.0},
+    {'epoch': 3, 'kind': 'val', 'mIoU': 40.0, 'loss_val': 1.0},
+    {'epoch': 4, 'kind': 'val', 'mIoU': float('nan'), 'loss_val': 2.0},
+]
+
+
+@pytest.mark.parametrize(
+    ('metric', 'rule', 'epoch'),
+    [('mIoU', 'greater', 2), ('loss_val', 'less', 2), ('mIoU', 'less', 1), ('loss_val', 'greater', 1),
+     (None, 'greater', 4), ('unknown', 'greater', 4)],
+)  # fmt: skip
+def test_kept_epoch__as_the_training_chooses(metric, rule, epoch):
+    assert kept_epoch(VALIDATED, metric, rule) == epoch
+
+
+def test_kept_epoch__empty_history():
+    assert kept_epoch([], None) is None
+
+
+@pytest.mark.parametrize(
+    ('choice', 'epoch', 'words'),
+    [((None, 'greater'), 4, 'kept: epoch 4, the last'),
+     (('mIoU', 'greater'), 2, 'kept: epoch 2, highest mIoU'),
+     (('loss_val', 'less'), 2, 'kept: epoch 2, lowest loss_val')],
+)  # fmt: skip
+def test_draw_curves__marks_the_epoch_that_was_kept(tmp_path, monkeypatch, choice, epoch, words):
+    figures = []
+
+    class Noted(curves_module.Figure):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            figures.append(self)
+
+    monkeypatch.setattr(curves_module, 'Figure', Noted)
+    (tmp_path / 'h.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in VALIDATED))
+    histories = {'segmentor': 'h.jsonl'}
+    draw_curves(histories, tmp_path / 'c.png', root=tmp_path, choices={'segmentor': choice})
+    right = figures[0].axes[1]
+    assert words in [text.get_text() for text in right.get_legend().get_texts()]
+    line = next(line for line in right.lines if line.get_label() == words)
+    assert list(line.get_xdata()) == [epoch, epoch]
+    marks = [line for line in right.lines if line.get_fillstyle() == 'none']
+    assert [list(mark.get_xdata()) for mark in marks] == ([[epoch]] if epoch < 4 else [])
+    assert not any(mark.get_clip_on() for mark in marks)
+    assert right.get_ylim()[1] > 40
+    assert not right.texts  # nothing that the legend could cover
+    draw_curves(histories, tmp_path / 'c.png', root=tmp_path)
+    assert not [line for line in figures[1].axes[1].lines if line.get_fillstyle() == 'none']
 
 
 def test_draw_curves__raises(tmp_path, histories):

@@ -64,6 +64,21 @@ def test_tile_sheet__leaves_one_whole_picture_in_the_published_colours(tmp_path)
     assert os.listdir(path.parent) == ['tiles.png']
 
 
+@pytest.mark.parametrize('columns', [1, 3])
+def test_tile_sheet__long_titles_are_not_cut(tmp_path, columns):
+    long = 'a rather long name of a column of masks'
+    masks = {f'{long} {i}': np.zeros((24, 24), dtype=np.uint8) for i in range(columns)}
+    title = 'arml_resnest101_bcss, seed 0: ' + 'pseudo masks of training tiles, ' * 4
+    rows = [TileRow(np.full((24, 24, 3), 255, dtype=np.uint8), masks)]
+    path = tile_sheet(rows, CLASSES, PALETTE, tmp_path / 'tiles.png', title=title)
+    with Image.open(path) as picture:
+        pixels = np.array(picture.convert('L'))
+    above = pixels[: pixels.shape[0] // 5]  # the titles
+    assert above.min() < 60  # there is a title
+    for edge in (above[0], above[:, :3], above[:, -3:]):
+        assert edge.min() == 255
+
+
 def test_tile_sheet__raises(tmp_path):
     path = tmp_path / 'tiles.png'
     mask = np.zeros((24, 24), dtype=np.uint8)

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +128,20 @@ def test_check_dataset__fast_decodes_nothing(published):
     main = load('check_dataset').main
     assert main(['bcss', str(published), '--fast']) == 0
     assert main(['bcss', str(published)]) == 1
+
+
+@pytest.mark.parametrize(
+    'tool',
+    ['check_dataset', *(f'dataset_converters/{n}' for n in ('bcss', 'luad', 'ebhi', 'synthetic'))],
+)
+def test_tools__say_nothing_of_libraries(tool):
+    command = [sys.executable, str(TOOLS / f'{tool}.py'), '--help']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith('usage:')
+    assert 'OneDL' not in done.stdout + done.stderr
+
+
+def test_converter__luad_given_bcss(tmp_path, published, capsys):
+    out = tmp_path / 'luad'
+    assert load('dataset_converters/luad').main([str(published), '--out', str(out)]) == 0
+    assert '[1100], so in 1 files; expected [1 1 0 0]' in capsys.readouterr().out

@@ -54,8 +54,11 @@ def tool():
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     """A config and a checkpoint that belong together."""
-    folder = tmp_path_factory.mktemp('run')
-    (folder / 'config.py').write_text(CONFIG)
+    return made(tmp_path_factory.mktemp('run'), CONFIG)
+
+
+def made(folder: Path, text: str) -> Path:
+    (folder / 'config.py').write_text(text)
     register_all_modules(init_default_scope=False)
     config = load_config(folder / 'config.py')
     torch.manual_seed(0)
@@ -112,6 +115,17 @@ def test_predict__finishes_the_good_images_and_names_the_bad(tool, run, images, 
     assert '2 of 3 images predicted' in captured.out
     assert 'between.png: not a readable image' in captured.err
     assert sorted(p.name for p in (tmp_path / 'out/masks').iterdir()) == ['large.png', 'small.png']
+
+
+def test_predict__a_network_with_background_as_its_last_channel(tool, images, tmp_path):
+    folder = made(tmp_path, CONFIG.replace('num_classes=4', 'num_classes=5'))
+    out = tmp_path / 'out'
+    command = [folder / 'config.py', folder / 'best.pth', images, '--out', out]
+    assert tool.main([*map(str, command), '--device', 'cpu']) == 0
+    rows = list(csv.DictReader((out / 'shares.csv').open()))
+    assert list(rows[0]) == ['image', 'TUM', 'STR', 'LYM', 'NEC', 'background']
+    mask = np.array(Image.open(out / 'masks' / 'large.png'))
+    assert float(rows[0]['background']) == pytest.approx((mask == 4).mean(), abs=1e-6)
 
 
 def test_predict__raises(tool, run, images, tmp_path, capsys):

@@ -47,6 +47,28 @@ def test_tool__same_numbers_as_in_the_pipeline(tool, tiny_run, tmp_path, stage, 
     assert read_mask(masks[0]).shape == (32, 32)
 
 
+def test_tool__says_what_was_tested_with_what(tool, tiny_run, tmp_path):
+    out, checkpoint = tmp_path / 'test.json', tiny_run.checkpoint()
+    assert tool(checkpoint, '--out', str(out))[0] == 0
+    left = json.loads((tmp_path / 'work' / 'environment.json').read_text())
+    assert left['seed'] == 0
+    assert left['checkpoint_sha256'] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert left['data'] == {'test': tiny_run.result['data']['test']}
+    assert left['versions'] == tiny_run.result['versions']
+    assert left['commit'] == tiny_run.result['commit']
+    written = json.loads(out.read_text())
+    assert {key: written[key] for key in left} == left
+
+
+def test_tool__a_test_that_dies_has_said_it_before(tool, tiny_run, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('arml.engine.StageRunner.test', killed)
+    assert tool(tiny_run.checkpoint())[0] == 130
+    assert 'data' in json.loads((tmp_path / 'work' / 'environment.json').read_text())
+
+
 def test_tool__work_dir_is_outside_the_store(tiny_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoint = tiny_run.checkpoint()
@@ -92,6 +114,30 @@ def test_tool__another_architecture(tool, tmp_path, content):
     status, error, _ = tool(tmp_path / 'x.pth')
     assert status == 2
     assert 'x.pth is of another architecture' in error
+
+
+def test_tool__a_config_that_the_checkpoint_was_not_trained_with(tiny_run, tmp_path, capsys):
+    work, file = str(tmp_path / 'work'), str(tiny_run.checkpoint())
+    luad = tmp_path / 'luad.py'
+    dataset = "dict(dataset=dict(type='arml.LUADHistoSegDataset'))"
+    luad.write_text(f"_base_ = ['{CONFIG}']\n" + f'test_dataloader = {dataset}\n')
+    for config, change, words in (
+        (luad, 'randomness.seed=0', (r"'TUM', 'STR', 'LYM', 'NEC'", r"'TE', 'NEC', 'LYM', 'TAS'")),
+        (CONFIG, 'model.data_preprocessor.normalise=unit', ("'tile'", "'unit'", 'normalise')),
+    ):
+        call = [
+            str(config),
+            file,
+            '--work-dir',
+            work,
+            '--cfg-options',
+            f'data_root={tiny_run.data}',
+            change,
+        ]
+        assert run_tool(lambda call=call: tool_test.main(call)) == 2
+        printed = capsys.readouterr()
+        assert all(word in printed.err for word in (file, *words)), printed.err
+        assert 'Protocol' not in printed.out
 
 
 def test_tool__section_that_the_config_has_not(tool, tmp_path):

@@ -5,10 +5,13 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from arml.cli import run_tool
-from arml.datasets.bcss import BCSSDataset
-from arml.datasets.conversion.tool import make_parser, run_converter
-from arml.datasets.conversion.weak import convert_weak
+from arml.cli import ADVICE_OUT, run_tool
+from arml.startup import without_chatter
+
+with without_chatter():
+    from arml.datasets.bcss import BCSSDataset
+    from arml.datasets.conversion.tool import make_parser, run_converter
+    from arml.datasets.conversion.weak import convert_weak
 
 LICENCE = 'not stated with BCSS-WSSS; BCSS, which it is drawn from: CC0 1.0. Ask the authors'
 ORIGIN = """\
@@ -35,9 +38,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    convert = functools.partial(convert_weak, BCSSDataset)
+    convert = functools.partial(convert_weak, BCSSDataset, separator='')
     return run_converter(parse_args(argv), convert, {'licence': LICENCE})
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

@@ -4,9 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from arml.cli import run_tool
-from arml.datasets.conversion.ebhi import convert_ebhi
-from arml.datasets.conversion.tool import make_parser, run_converter
+from arml.cli import ADVICE_OUT, run_tool
+from arml.startup import without_chatter
+
+with without_chatter():
+    from arml.datasets.conversion.ebhi import convert_ebhi
+    from arml.datasets.conversion.tool import make_parser, run_converter
 
 LICENCE = 'CC BY 4.0'
 ORIGIN = f"""\
@@ -43,4 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

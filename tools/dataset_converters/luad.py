@@ -5,10 +5,13 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from arml.cli import run_tool
-from arml.datasets.conversion.tool import make_parser, run_converter
-from arml.datasets.conversion.weak import convert_weak
-from arml.datasets.luad_histoseg import LUADHistoSegDataset
+from arml.cli import ADVICE_OUT, run_tool
+from arml.startup import without_chatter
+
+with without_chatter():
+    from arml.datasets.conversion.tool import make_parser, run_converter
+    from arml.datasets.conversion.weak import convert_weak
+    from arml.datasets.luad_histoseg import LUADHistoSegDataset
 
 LICENCE = 'not stated with LUAD-HistoSeg. Ask the authors'
 ORIGIN = """\
@@ -34,9 +37,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    convert = functools.partial(convert_weak, LUADHistoSegDataset)
+    convert = functools.partial(convert_weak, LUADHistoSegDataset, separator=' ')
     return run_converter(parse_args(argv), convert, {'licence': LICENCE})
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

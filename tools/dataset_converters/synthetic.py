@@ -7,8 +7,11 @@ necrosis and white background, with exact masks and image-level labels.
 import argparse
 import sys
 
-from arml.cli import run_tool
-from arml.datasets.synthesis import format_table, write_dataset
+from arml.cli import ADVICE_OUT, run_tool
+from arml.startup import without_chatter
+
+with without_chatter():
+    from arml.datasets.synthesis import format_table, write_dataset
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,4 +38,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT))

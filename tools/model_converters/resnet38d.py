@@ -9,14 +9,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from arml.cli import run_tool
+from arml.cli import ADVICE_OUT, run_tool
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: python tools/model_converters/resnet38d.py '
-        'ilsvrc-cls_rna-a1_cls1000_ep-0001.params pretrained/resnet38d.safetensors',
+        'ilsvrc-cls_rna-a1_cls1000_ep-0001.params data/weights/resnet38d.pth',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('source', help='the .params file')
@@ -40,4 +40,4 @@ def main(argv=None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(run_tool(main))
+    sys.exit(run_tool(main, ADVICE_OUT.replace('an --out', 'a target')))

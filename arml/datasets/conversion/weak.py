@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from arml.datasets.checker import ERROR, Fault
+from PIL import Image
+
+from arml.datasets.checker import ERROR, WARNING, Fault
 from arml.datasets.conversion.output import building
 from arml.datasets.conversion.progress import Progress
 from arml.datasets.conversion.report import Conversion, finish
 from arml.datasets.conversion.source import Source
 from arml.datasets.conversion.subset import read_subset
-from arml.datasets.layout import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS, SPLITS
+from arml.datasets.labels import label_text
+from arml.datasets.layout import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS, SPLITS, list_tiles
 from arml.datasets.tissue import TissueDataset
 from arml.errors import DataError
 
@@ -29,6 +32,7 @@ def convert_weak(
     subset: str | Path | None = None,
     force: bool = False,
     details: dict[str, Any] | None = None,
+    separator: str | None = None,
 ) -> Conversion:
     """Copy a published set byte for byte into ``out`` and check all of it.
 
@@ -42,6 +46,8 @@ def convert_weak(
         subset: A list of tiles to take (``train/NAME.png``, ``val/NAME.png`` or ``NAME.png``).
         force: Replace ``out``.
         details: Further entries of the manifest.
+        separator: What stands between the digits of a published label; others are warned about, as
+            are masks in other colours than the data set's. None: any is right.
 
     Raises:
         DataError: If a source, a tile, a label or a mask is missing or wrong (all faults in one
@@ -59,6 +65,7 @@ def convert_weak(
             members, expected = _take(members, subset)
             notes.append(f'only the tiles of {Path(subset).name}')
         faults = _copy(source, members, folder)
+        faults += _check_kind(dataset_class, folder, separator)
         entries = {'sources': [path.name for path in source.paths], **(details or {})}
         if subset is not None:
             entries['subset'] = Path(subset).name
@@ -129,6 +136,54 @@ def _take(members: list[Member], subset: str | Path) -> tuple[list[Member], dict
         )
     kept = [m for m in members if (m.target.split('/')[0], Path(m.target).name) in chosen]
     return kept, {split: sum(key[0] == split for key in chosen) for split in SPLITS}
+
+
+def _check_kind(
+    dataset_class: type[TissueDataset], folder: Path, separator: str | None
+) -> list[Fault]:
+    """Warn, once each, of labels and colours that are not the published ones.
+
+    Another set in the same layout would convert without a word, its classes under wrong names.
+    """
+    palette = [tuple(colour) for colour in dataset_class.METAINFO['palette']]
+    seen = []
+    if separator is not None:
+        for tile in list_tiles(folder / 'train'):
+            text = label_text(tile.name) or ''
+            wanted = separator.join(text.replace(' ', ''))
+            seen.append((tile, 'label', f'[{text}]', f'[{wanted}]'))
+    for split in ('val', 'test'):
+        for mask in list_tiles(folder / split / 'mask'):
+            found = _palette(mask, len(palette)) or palette
+            seen.append((mask, 'value', f'colours {found}', f'colours {palette}'))
+    name = dataset_class.METAINFO['dataset_name']
+    faults = []
+    for field in ('label', 'value'):
+        other = [item for item in seen if item[1] == field and item[2] != item[3]]
+        if other:
+            file, _, found, wanted = other[0]
+            faults.append(
+                Fault(
+                    WARNING,
+                    file.relative_to(folder).as_posix(),
+                    field,
+                    f'{found}, so in {len(other)} files',
+                    f'{wanted}, as {name} is published; is this {name}?',
+                )
+            )
+    return faults
+
+
+def _palette(mask: Path, count: int) -> list[tuple[int, ...]] | None:
+    """The first colours of a palette PNG; None of another file, which the checker looks at."""
+    try:
+        with Image.open(mask) as image:
+            palette = image.getpalette()
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if palette is None:
+        return None
+    return [tuple(palette[3 * i : 3 * i + 3]) for i in range(count)]
 
 
 def _copy(source: Source, members: list[Member], folder: Path) -> list[Fault]:

@@ -3,13 +3,16 @@
 from typing import Any
 
 from arml.atomic import write_json
+from arml.errors import ConfigError
 from arml.evaluation.floors import colour_floor, constant_floor, tiles_of
+from arml.pipeline.checks import explained
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.messages import say
 from arml.pipeline.stage import Context, Outcome, Stage
 from arml.registry import DATASETS, STAGES
 
 SPLITS = ('train', 'val', 'test')
+FLOORS = ('constant', 'colour')
 
 
 @STAGES.register_module()
@@ -19,13 +22,31 @@ class FloorStage(Stage):
     Args:
         floors: Which: ``constant`` and ``colour`` (learnt from image labels alone).
         **kwargs: As of :class:`~arml.pipeline.stage.Stage`.
+
+    Raises:
+        ConfigError: If ``floors`` names another, or the config has no test data at its top level.
     """
 
     seeded = False  # nothing is drawn
 
-    def __init__(self, *args: Any, floors: tuple = ('constant', 'colour'), **kwargs: Any) -> None:
+    def __init__(self, *args: Any, floors: tuple = FLOORS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.floors = tuple(floors)
+        if not set(self.floors) <= set(FLOORS):
+            raise ConfigError(
+                f'pipeline stage {self.name}.floors: found {floors!r}, expected some of {FLOORS}.'
+            )
+        if not isinstance(self.config.get('test_dataloader'), dict):
+            raise ConfigError(f'pipeline stage {self.name}: test_dataloader is missing.')
+
+    def check(self, continued: bool) -> None:
+        """The data set can be built.
+
+        Raises:
+            ConfigError: If not.
+        """
+        with explained('test_dataloader.dataset'):
+            DATASETS.build({**self._dataset('test'), 'lazy_init': True})
 
     def settings(self) -> dict[str, Any]:
         """Which floors, of which tiles."""

@@ -13,7 +13,7 @@ from arml.errors import ConfigError
 from arml.pipeline.checks import build_on_meta, check_types, explained
 from arml.pipeline.data import data_fingerprint
 from arml.pipeline.examples import copy_example, evenly
-from arml.pipeline.stage import ROW, Context, Outcome, Stage
+from arml.pipeline.stage import Context, Outcome, Stage
 from arml.pseudo.generate import extra_names, extras_of, generate
 from arml.registry import DATASETS, MAPS, MASK_RULES, STAGES
 
@@ -47,14 +47,9 @@ class MaskStage(Stage):
         return settings
 
     def fingerprints(self) -> dict[str, str]:
-        """Of the tiles that get masks, and of the dense masks the product is scored against."""
+        """Of the tiles that get masks. Dense masks have no part in them: ``MaskScoreStage`` reads those."""
         settings = dict(self.config[self.masks_section]['dataloader']['dataset'])
-        found = {'tiles': data_fingerprint(settings, self.fingerprint_cache)}
-        dataset = DATASETS.build({**settings, 'pipeline': [], 'lazy_init': True})
-        if dataset.paths().masks is not None:
-            settings['masks'] = 'dense'
-            found['scores'] = data_fingerprint(settings, self.fingerprint_cache)
-        return found
+        return {'tiles': data_fingerprint(settings, self.fingerprint_cache)}
 
     def items(self) -> list[str]:
         """A folder of masks a map name, one of arrays for each extra of the rule, and a few of them for the picture."""
@@ -103,34 +98,24 @@ class MaskStage(Stage):
             out=context.folder,
             rank=rank,
             world=world,
+            data_fingerprint=self.fingerprints()['tiles'],
+            score=False,
         )
-        rows = [
-            {
-                'name': ROW if len(made.scores) == 1 else f'{ROW} ({name})',
-                'split': 'train',
-                'metrics': metrics,
-            }
-            for name, metrics in made.scores.items()
-        ]
         if rank == 0:
             self._keep_examples(context.folder, made.masks)
         return Outcome(
             items={**{name: name for name in made.names}, 'examples': 'examples'},
-            rows=rows,
             notes={'tiles': made.tiles, 'seconds': round(time.time() - start, 1)},
         )
 
     def _keep_examples(self, folder: Path, names: list[str]) -> None:
-        """Tile, dense mask where there is one, and pseudo masks, for the picture."""
+        """Tile and pseudo masks, for the picture."""
         dataset = DATASETS.build(self.config[self.masks_section]['dataloader']['dataset'])
-        truths = dataset.paths().masks
         chosen = evenly(len(dataset), self.examples)
         stems = []
         for index in chosen:
             tile = Path(dataset.get_data_info(index)['img_path'])
             copy_example(tile, folder / 'examples' / f'{tile.stem}.tile.png')
-            if truths is not None:
-                copy_example(truths / tile.name, folder / 'examples' / f'{tile.stem}.truth.png')
             for name in names:
                 mask = folder / name / f'{tile.stem}.png'
                 copy_example(mask, folder / 'examples' / f'{tile.stem}.{name}.png')

@@ -7,9 +7,11 @@ from typing import Any
 from mmengine.dist import is_main_process
 
 from arml.atomic import write_json
-from arml.config.sections import set_leaf
+from arml.config.sections import section_of, set_leaf
+from arml.config.spelling import check_arguments
 from arml.pipeline.checks import check_evaluator
 from arml.pipeline.data import loader_fingerprints, metainfo_of
+from arml.pipeline.loading_checks import check_hooks, check_loader
 from arml.pipeline.logs import tidy_logs
 from arml.pipeline.stage import ROW, Context, Outcome, Stage
 from arml.pipeline.testing import (
@@ -39,6 +41,7 @@ class TestStage(Stage):
     def settings(self) -> dict[str, Any]:
         """Model, test data and metric."""
         settings = runner_settings(self.config, self.section)
+        self._check_names(settings)  # no key is made of what nothing reads
         kept = {k: settings[k] for k in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')}
         kept['model'] = without_pretrained(
             kept['model']
@@ -58,14 +61,23 @@ class TestStage(Stage):
         return ['metrics', 'examples']
 
     def check(self, continued: bool) -> None:
-        """The metrics can be built.
+        """The metrics and the data set can be built, and every key is read by something.
 
         Raises:
             ConfigError: If not, or if the section has no test data.
         """
         settings = runner_settings(self.config, self.section)
         prefix = f'{self.section}.' if self.section else ''
+        self._check_names(settings)
         check_evaluator(settings['test_evaluator'], f'{prefix}test_evaluator')
+
+    def _check_names(self, settings: dict[str, Any]) -> None:
+        """Refuse keys of the loader, the loop and the hooks that nothing reads."""
+        prefix = f'{self.section}.' if self.section else ''
+        check_loader(settings['test_dataloader'], f'{prefix}test_dataloader')
+        check_arguments(settings['test_cfg'], f'{prefix}test_cfg', default='TestLoop')
+        own = section_of(self.config, self.section).get('default_hooks') or {}
+        check_hooks(settings, own, prefix)
 
     def tidy(self, folder: Path) -> None:
         """Keep the newest log, as ``log/``."""

@@ -4,6 +4,7 @@ import copy
 import gc
 import time
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from mmengine.dist import barrier, is_main_process
 
 from arml.config.overrides import check_path
 from arml.config.sections import name_apart, runner_config, section_of, set_leaf
+from arml.config.spelling import check_arguments
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ConfigError
-from arml.models.weights import locate
-from arml.pipeline import checks
+from arml.models.weights import check_initial, locate
+from arml.pipeline import checks, loading_checks
 from arml.pipeline.data import loader_fingerprints, metainfo_of
 from arml.pipeline.logs import tidy_logs
 from arml.pipeline.model_card import model_card
@@ -30,7 +32,7 @@ DETERMINING = (
     'param_scheduler', 'val_evaluator', 'custom_hooks', 'load_from', 'auto_scale_lr',
 )  # fmt: skip
 #: Hooks that look at a training and change nothing in it.
-WATCHING = ('logger', 'timer', 'visualization', 'parameter_check')
+WATCHING = ('logger', 'timer', 'visualization', 'parameter_check', 'runtime_info')
 
 
 @STAGES.register_module()
@@ -40,6 +42,7 @@ class TrainStage(Stage):
     def settings(self) -> dict[str, Any]:
         """The section, its hooks but for what only watches, its card, the number of processes."""
         settings = self._runner_settings()
+        self._check_names(settings)  # no key is made of what nothing reads
         kept = {key: settings[key] for key in DETERMINING if settings.get(key) is not None}
         if 'val_dataloader' in kept:
             kept['val_dataloader'].pop('batch_size', None)
@@ -69,17 +72,17 @@ class TrainStage(Stage):
         return ['checkpoint', 'history']
 
     def check(self, continued: bool) -> None:
-        """Everything a training is built from, without its data and weights.
+        """Everything a training is built from: its settings, one of its tiles, its initial weights.
 
         Raises:
             ConfigError: Names the leaf that is wrong.
-            CheckpointError: If weights that the model asks for cannot be had.
+            CheckpointError: If weights that the model asks for cannot be had, or do not fit.
+            DataError: If the first tile cannot be read.
         """
         settings = self._runner_settings()
+        part = section_of(self.config, self.section)
         prefix = f'{self.section}.' if self.section else ''
-        for part in ('train_dataloader', 'train_cfg'):
-            if not isinstance(settings.get(part), dict):
-                raise ConfigError(f'pipeline stage {self.name}: {prefix}{part} is missing.')
+        self._check_names(settings)
         for leaf in self.bind:
             check_path(settings, leaf, None, f'pipeline stage {self.name}, bind')
         loader = settings['train_dataloader']
@@ -97,11 +100,15 @@ class TrainStage(Stage):
         checks.check_optimisation(
             model, settings.get('optim_wrapper'), settings.get('param_scheduler'), steps, prefix
         )
+        loading_checks.check_sizes(loader, list(self.bind), part, prefix)
         if continued:
             return
         start = settings.get('load_from')
-        for source in [start] if start else pretrained_sources(settings['model']):
-            locate(source)
+        if start:
+            with warnings.catch_warnings(action='ignore'):  # a model without memory keeps nothing
+                checkpoints.load_into(model, checkpoints.load(locate(start)), start)
+        else:
+            check_initial(model)
 
     def run(self, context: Context) -> Outcome:
         """Train, or go on training, and keep the chosen parameters as ``checkpoint.pth``."""
@@ -132,6 +139,27 @@ class TrainStage(Stage):
         for state in [*folder.glob('epoch_*.pth'), *folder.glob('best_epoch_*.pth')]:
             state.unlink()
         (folder / 'last_checkpoint').unlink(missing_ok=True)
+
+    def _check_names(self, settings: dict[str, Any]) -> None:
+        """Refuse keys of loaders, loops and hooks that nothing reads, and sizes that are none."""
+        prefix = f'{self.section}.' if self.section else ''
+        for key in ('train_dataloader', 'train_cfg'):
+            if not isinstance(settings.get(key), dict):
+                raise ConfigError(f'pipeline stage {self.name}: {prefix}{key} is missing.')
+        for name in ('train_dataloader', 'val_dataloader'):
+            if settings.get(name) is not None:
+                loading_checks.check_loader(settings[name], f'{prefix}{name}')
+        if settings.get('val_cfg') is not None:
+            check_arguments(settings['val_cfg'], f'{prefix}val_cfg', default='ValLoop')
+        part = section_of(self.config, self.section)
+        loading_checks.check_hooks(settings, part.get('default_hooks') or {}, prefix)
+        for key in ('input_size', 'tile_size'):
+            size = part.get(key)
+            two = isinstance(size, list | tuple) and len(size) == 2
+            if size is not None and not (two and all(isinstance(n, int) and n > 0 for n in size)):
+                raise ConfigError(
+                    f'{prefix}{key}: found {size!r}, expected (height, width) or None.'
+                )
 
     def _card(self) -> dict[str, Any]:
         part = section_of(self.config, self.section)
@@ -177,20 +205,6 @@ class TrainStage(Stage):
             {'meta': content['meta'], 'state_dict': content['state_dict']},
             folder / 'checkpoint.pth',
         )
-
-
-def pretrained_sources(model: Any) -> list[str]:
-    """The weight files that a model's config asks for, in order, each once."""
-    found = []
-    if isinstance(model, dict):
-        if model.get('type') == 'Pretrained' and isinstance(model.get('checkpoint'), str):
-            found.append(model['checkpoint'])
-        for value in model.values():
-            found += pretrained_sources(value)
-    elif isinstance(model, list | tuple):
-        for value in model:
-            found += pretrained_sources(value)
-    return list(dict.fromkeys(found))
 
 
 def _latest(folder: Path) -> Path | None:

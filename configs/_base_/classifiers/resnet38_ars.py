@@ -1,6 +1,5 @@
 # Stage 1 of the paper: ResNet38d with ARS (eqs. 1-3), CAM read from its features.
-# The weights come from tools/model_converters/resnet38d.py. Without
-# them: --cfg-options classifier.model.backbone.init_cfg=None (from scratch).
+# The weights come from tools/model_converters/resnet38d.py. Without them: --cfg-options start=scratch.
 classifier = dict(
     model=dict(
         type='arml.MultiLabelClassifier',
@@ -17,6 +16,7 @@ classifier = dict(
             out_indices=(3, ),
             frozen_stages=2,
             norm_eval=True,
+            norm_cfg=dict(type='BN', requires_grad=False),
             init_cfg=dict(type='Pretrained', checkpoint='data/weights/resnet38d.pth')),
         neck=dict(
             type='arml.ARSNeck',

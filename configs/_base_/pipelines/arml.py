@@ -5,12 +5,16 @@ pipeline = [
         name='pseudo_masks',
         type='arml.MaskStage',
         section='classifier',
-        inputs=dict(checkpoint='classifier/checkpoint'),
-        row='pseudo masks'),
+        inputs=dict(checkpoint='classifier/checkpoint')),
     dict(
         name='segmentor',
         type='arml.TrainStage',
         bind={'train_dataloader.dataset.masks': 'pseudo_masks/final'}),
+    dict(
+        name='mask_scores',
+        type='arml.MaskScoreStage',
+        inputs=dict(final='pseudo_masks/final'),
+        row='pseudo masks'),
     dict(
         name='cam_test',
         type='arml.TestStage',

@@ -7,8 +7,7 @@ pipeline = [
         name='pseudo_masks',
         type='arml.MaskStage',
         section='classifier',
-        inputs=dict(checkpoint='classifier/checkpoint'),
-        row='pseudo masks'),
+        inputs=dict(checkpoint='classifier/checkpoint')),
     dict(
         name='segmentor',
         type='arml.TrainStage',
@@ -16,6 +15,11 @@ pipeline = [
             'train_dataloader.dataset.masks': 'pseudo_masks/final',
             'model.network.backbone.init_cfg.checkpoint': 'classifier/checkpoint',
         }),
+    dict(
+        name='mask_scores',
+        type='arml.MaskScoreStage',
+        inputs=dict(final='pseudo_masks/final'),
+        row='pseudo masks'),
     dict(name='floors', type='arml.FloorStage'),
     dict(
         name='cam_test',

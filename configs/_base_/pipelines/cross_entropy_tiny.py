@@ -14,6 +14,10 @@ pipeline = [
             'model.network.backbone.init_cfg.checkpoint': 'classifier/checkpoint',
         }),
     dict(
+        name='mask_scores',
+        type='arml.MaskScoreStage',
+        inputs=dict(final='pseudo_masks/final')),
+    dict(
         name='test',
         type='arml.TestStage',
         inputs=dict(checkpoint='segmentor/checkpoint'),

@@ -1,7 +1,7 @@
 # Stage 2: three PSPNets on the full ResNeSt-101, output stride 8 (the paper's "ResNeSt101").
 # The released code cuts the encoder after layer 2 (encoder_depth=3); the paper does not say so.
-# Without a network connection: --cfg-options model.network.backbone.init_cfg=None (from scratch)
-# or model.network.backbone.init_cfg.checkpoint=PATH.
+# Without a network connection: --cfg-options start=scratch, or
+# model.network.backbone.init_cfg.checkpoint=PATH.
 _base_ = ['./pspnet.py']
 
 model = dict(

@@ -1,7 +1,7 @@
 # Stage 2: three SegFormers on MiT-B3. The paper says "MixTransformer" without a size or head; B3
 # with the SegFormer head is what TPRO uses.
-# Without a network connection: --cfg-options model.network.backbone.init_cfg=None (from scratch)
-# or model.network.backbone.init_cfg.checkpoint=PATH.
+# Without a network connection: --cfg-options start=scratch, or
+# model.network.backbone.init_cfg.checkpoint=PATH.
 _base_ = ['./mutual_learning.py']
 
 norm_cfg = dict(type='BN', requires_grad=True)
