@@ -62,6 +62,14 @@ def _started():
     start()
 
 
+@pytest.fixture(scope='module', autouse=True)
+def _scope_of_configs(_started):
+    """Each file begins in the scope that all configs have, whatever a Runner of another one left."""
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmseg')
+
+
 @pytest.fixture
 def fake_tissue(tmp_path: Path) -> Path:
     """A small data folder in the BCSS layout."""

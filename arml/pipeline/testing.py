@@ -20,8 +20,8 @@ from arml.datasets.fingerprint import file_sha256
 from arml.device import device_of
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
-from arml.errors import ConfigError
 from arml.engine.card_check import card_in, check_card
+from arml.errors import ConfigError
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.examples import copy_example, evenly
 from arml.pseudo.io import read_mask, write_mask

@@ -76,7 +76,7 @@ def test_train__finished_run_of_the_work_dir_s_own_config(tiny_run, tmp_path, ca
     call = [str(tiny_run.work / 'config.py'), '--work-dir', str(tmp_path / 'again'), '--resume']
     assert run_tool(lambda: train.main(call)) == 0
     printed = capsys.readouterr()
-    assert printed.err.count('finished before, taken from') == 6
+    assert printed.err.count('finished before, taken from') == 7
     assert 'raw CAM' in printed.out
 
 
