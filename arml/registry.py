@@ -13,45 +13,21 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import Registry
 
-MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='arml', locations=['arml.models', 'arml.methods']
-)
-DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope='arml', locations=['arml.datasets', 'arml.methods']
-)
-TRANSFORMS = Registry(
-    'transform',
-    parent=MMENGINE_TRANSFORMS,
-    scope='arml',
-    locations=['arml.datasets.transforms', 'arml.methods'],
-)
-METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='arml', locations=['arml.evaluation', 'arml.methods']
-)
-HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='arml', locations=['arml.engine', 'arml.methods']
-)
-RUNNERS = Registry(
-    'runner', parent=MMENGINE_RUNNERS, scope='arml', locations=['arml.engine', 'arml.methods']
-)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='arml',
-    locations=['arml.engine', 'arml.methods'],
-)
-LOG_PROCESSORS = Registry(
-    'log processor',
-    parent=MMENGINE_LOG_PROCESSORS,
-    scope='arml',
-    locations=['arml.engine', 'arml.methods'],
-)
-VISBACKENDS = Registry(
-    'visualizer backend',
-    parent=MMENGINE_VISBACKENDS,
-    scope='arml',
-    locations=['arml.engine', 'arml.methods'],
-)
+
+def _child(parent: Registry, folder: str) -> Registry:
+    """Our child of a root registry of mmengine: filled by ``folder``, and by what one method brings."""
+    return Registry(parent.name, parent=parent, scope='arml', locations=[folder, 'arml.methods'])
+
+
+MODELS = _child(MMENGINE_MODELS, 'arml.models')
+DATASETS = _child(MMENGINE_DATASETS, 'arml.datasets')
+TRANSFORMS = _child(MMENGINE_TRANSFORMS, 'arml.datasets.transforms')
+METRICS = _child(MMENGINE_METRICS, 'arml.evaluation')
+HOOKS = _child(MMENGINE_HOOKS, 'arml.engine')
+RUNNERS = _child(MMENGINE_RUNNERS, 'arml.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, 'arml.engine')
+LOG_PROCESSORS = _child(MMENGINE_LOG_PROCESSORS, 'arml.engine')
+VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'arml.engine')
 
 
 class OwnRegistry(Registry):

@@ -13,6 +13,7 @@ from arml.config.overrides import OPTIONAL, apply_overrides
 from arml.config.parts import loaders_in, refuse_unread, schedulers_of, unread_parts
 from arml.config.sections import OWN, SHARED
 from arml.config.spelling import check_finite, check_keys, unknown_key
+from arml.config.tree import nodes
 from arml.errors import ConfigError
 
 #: Top-level keys of a run beside those of its Runners.
@@ -167,17 +168,12 @@ def datasets_in(node: Any) -> list[dict]:
     return [dataset for _, dataset in _placed_datasets(node)]
 
 
-def _placed_datasets(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+def _placed_datasets(root: Any) -> Iterator[tuple[str, dict]]:
     """Every data set of arml with its dotted path."""
-    if isinstance(node, dict):
-        kind = node.get('type')
+    for path, node in nodes(root):
+        kind = node.get('type') if isinstance(node, dict) else None
         if isinstance(kind, str) and kind.startswith('arml.') and kind.endswith('Dataset'):
             yield path, node
-        items = node.items()
-    else:
-        items = enumerate(node) if isinstance(node, list | tuple) else ()
-    for key, value in items:
-        yield from _placed_datasets(value, f'{path}.{key}' if path else str(key))
 
 
 def _sections(config: dict) -> list[dict]:

@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from arml import registry as registries
 from arml.config.sections import OWN
+from arml.config.tree import nodes
 from arml.errors import ConfigError
 
 #: Top-level keys that are read and that a config need not spell out.
@@ -39,17 +41,7 @@ def apply_overrides(config: Config, overrides: dict[str, Any]) -> None:
 
 def leaves(node: Any, prefix: str = '') -> Iterator[str]:
     """The dotted paths of all nodes below ``node``, inner ones included."""
-    items = (
-        node.items()
-        if isinstance(node, dict)
-        else enumerate(node)
-        if isinstance(node, list | tuple)
-        else ()
-    )
-    for key, value in items:
-        path = f'{prefix}.{key}' if prefix else str(key)
-        yield path
-        yield from leaves(value, path)
+    return (path for path, _ in itertools.islice(nodes(node, prefix), 1, None))
 
 
 def check_path(config: dict, path: str, value: Any, word: str = 'override') -> None:

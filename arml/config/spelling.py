@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from arml.config.overrides import arguments_of, find_class
 from arml.config.sections import OWN
+from arml.config.tree import nodes
 from arml.errors import ConfigError
 
 #: What a section may hold beside the settings of its Runner.
@@ -69,18 +70,16 @@ def check_keys(config: Config) -> None:
                 raise ConfigError(f'config {config.filename}: {unknown_key(place, key, known)}')
 
 
-def check_finite(node: Any, path: str = '') -> None:
+def check_finite(config: Any) -> None:
     """Refuse infinity and NaN: the config that a run leaves behind could not be read again.
 
     Raises:
         ConfigError: Names the leaf.
     """
-    if isinstance(node, float) and not math.isfinite(node):
-        word = " The word 'drop' stands for infinity here." if path.endswith('omega') else ''
-        raise ConfigError(f'{path}: found {node}, expected a finite number.{word}')
-    items = node.items() if isinstance(node, dict) else ()
-    for key, value in enumerate(node) if isinstance(node, list | tuple) else items:
-        check_finite(value, f'{path}.{key}' if path else str(key))
+    for path, value in nodes(config):
+        if isinstance(value, float) and not math.isfinite(value):
+            word = " The word 'drop' stands for infinity here." if path.endswith('omega') else ''
+            raise ConfigError(f'{path}: found {value}, expected a finite number.{word}')
 
 
 def check_arguments(

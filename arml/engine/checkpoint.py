@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without executing anything in them."""
 
+import copy
 import os
 import pickle
 import re
@@ -14,6 +15,7 @@ from torch import nn
 
 from arml.atomic import replacing
 from arml.errors import CheckpointError
+from arml.registry import MODELS
 
 
 def load(path: str | os.PathLike, map_location: Any = 'cpu') -> dict[str, Any]:
@@ -128,6 +130,25 @@ def load_into(model: nn.Module, content: Mapping[str, Any], path: str | os.PathL
             '(it lies in the checkpoint under meta, and as config.py in the work dir).'
         )
     model.load_state_dict(state)
+
+
+def trained_model(
+    settings: Mapping[str, Any], content: Mapping[str, Any], path: str | os.PathLike
+) -> nn.Module:
+    """Build a model and give it a checkpoint's parameters; in evaluation mode.
+
+    Args:
+        settings: Config of the model, of the registry MODELS.
+        content: The checkpoint, as :func:`load` reads it.
+        path: Where it is from, for the message.
+
+    Raises:
+        CheckpointError: As of :func:`load_into`.
+    """
+    model = MODELS.build(copy.deepcopy(dict(settings)))
+    load_into(model, content, path)
+    model.eval()  # not chained: mmseg's ResNet returns None
+    return model
 
 
 def pack_history(scalars: Mapping[str, HistoryBuffer]) -> dict[str, dict[str, Any]]:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from arml.device import device_of
 from arml.engine import checkpoint as checkpoints
+from arml.engine.card_check import card_in
 from arml.errors import CheckpointError, ConfigError, DataError
 from arml.inference.config_text import model_settings
 from arml.inference.windows import hann_weights, pad_to, resize, window_starts
 from arml.models.normalisation import EPSILON, NORMALISATIONS, normalise
-from arml.registry import MODELS
 
 
 class TissuePredictor:
@@ -128,9 +128,8 @@ class TissuePredictor:
 
         device_of(device)  # before anything large is read
         content = checkpoints.load(path)
-        meta = content.get('meta')
-        card = meta.get('arml') if isinstance(meta, dict) else None
-        if not isinstance(card, dict):
+        card = card_in(content)
+        if not card:
             raise CheckpointError(
                 f'checkpoint {path}: it does not describe its model (meta.arml is missing); use a '
                 'checkpoint written by tools/train.py'
@@ -147,8 +146,7 @@ class TissuePredictor:
             config = config if isinstance(config, Config) else load_config(Path(config))
             model_config = dict(section_of(config, card.get('section')))['model'].to_dict()
         with DefaultScope.overwrite_default_scope('mmseg'):
-            model = MODELS.build(model_config)
-        checkpoints.load_into(model, content, path)
+            model = checkpoints.trained_model(model_config, content, path)
         return cls(model, card, device, **settings)
 
     def __call__(self, image: np.ndarray, mpp: float | None = None) -> np.ndarray:

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from arml.config.overrides import find_class
 from arml.config.spelling import check_arguments
+from arml.config.tree import nodes
 from arml.errors import ArmlError, ConfigError
 from arml.evaluation.confusion import protocol_metrics
 from arml.registry import METRICS, MODELS
@@ -98,17 +99,16 @@ def build_on_meta(model: dict[str, Any], path: str) -> nn.Module:
     return built
 
 
-def _check_initial(node: Any, path: str) -> None:
+def _check_initial(model: Any, path: str) -> None:
     """Refuse an ``init_cfg`` that is a file name: mmengine says nothing but ``AssertionError``."""
-    items = node.items() if isinstance(node, dict) else ()
-    for key, value in enumerate(node) if isinstance(node, list | tuple) else items:
+    for leaf, value in nodes(model, path):
         parts = value if isinstance(value, list | tuple) else [value]
-        if key == 'init_cfg' and not all(isinstance(part, dict | None) for part in parts):
+        named = leaf.rpartition('.')[2] == 'init_cfg'
+        if named and not all(isinstance(part, dict | None) for part in parts):
             raise ConfigError(
-                f'{path}.init_cfg: found {value!r}, expected None, from scratch, or '
+                f'{leaf}: found {value!r}, expected None, from scratch, or '
                 "dict(type='Pretrained', checkpoint=PATH)."
             )
-        _check_initial(value, f'{path}.{key}')
 
 
 def check_outputs(model: nn.Module, metainfo: dict[str, Any], path: str) -> None:

@@ -25,7 +25,7 @@ from arml.errors import ConfigError
 from arml.pipeline.data import metainfo_of
 from arml.pipeline.examples import copy_example, evenly
 from arml.pseudo.io import read_mask, write_mask
-from arml.registry import DATASETS, MODELS
+from arml.registry import DATASETS
 
 
 def runner_settings(config: Config, section: str | None) -> dict[str, Any]:
@@ -183,9 +183,9 @@ def predict_tiles(
     Returns:
         Stem -> predicted labels, uint8, (H, W), of those tiles that the data set has.
     """
-    model = MODELS.build(without_pretrained(settings['model']))
-    checkpoints.load_into(model, checkpoints.load(checkpoint), checkpoint)
-    model = model.to(device_of(None)).eval()
+    content = checkpoints.load(checkpoint)
+    model = checkpoints.trained_model(without_pretrained(settings['model']), content, checkpoint)
+    model = model.to(device_of(None))
     tiles = DATASETS.build(dataset)
     found = {}
     for index in range(len(tiles)):

@@ -25,7 +25,7 @@ from arml.errors import ArmlError, ConfigError, DataError
 from arml.evaluation.confusion import confusion_matrix, protocol_metrics
 from arml.progress import Progress
 from arml.pseudo.io import read_mask, write_extra, write_mask
-from arml.registry import DATASETS, MAPS, MASK_RULES, MODELS
+from arml.registry import DATASETS, MAPS, MASK_RULES
 
 MANIFEST = 'manifest.json'
 #: What is being made in a folder; it goes when the manifest is there.
@@ -237,9 +237,7 @@ def _classifier(
 ):
     content = checkpoints.load(checkpoint)
     check_card(card_in(content), classes, model.get('data_preprocessor'), checkpoint)
-    classifier = MODELS.build(copy.deepcopy(dict(model)))
-    checkpoints.load_into(classifier, content, checkpoint)
-    return classifier.to(device).eval()
+    return checkpoints.trained_model(model, content, checkpoint).to(device)
 
 
 def _refuse_others(out: Path, card: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from conftest import ROOT
 from test_configs import build
 
 from arml.config import load_config
+from arml.config.sections import get_leaf
 from arml.pipeline.run import build_stages
 from arml.registry import DATASETS, MAPS
 
@@ -61,7 +62,9 @@ def test_released__every_leaf_is_in_both():
 @pytest.mark.parametrize('leaf', LEAVES)
 def test_released__each_leaf_can_be_flipped_alone(side, leaf):
     paper, released = difference('bcss')[leaf]
-    config = load(side, 'bcss', {leaf: released if side == 'paper' else paper})
+    flipped = released if side == 'paper' else paper
+    config = load(side, 'bcss', {leaf: flipped})
+    assert get_leaf(config, leaf) == flipped
     if leaf.startswith('model.'):
         build(config.model)
     elif leaf.startswith('classifier.model'):

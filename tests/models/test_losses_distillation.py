@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from autocast import assert_same_under_autocast
 
 from arml.models.losses import functional
 from arml.models.losses.distillation import (
@@ -309,16 +310,7 @@ def test_relation__computes_in_float32_under_autocast(relation, dtype, cast):
     teacher = draw(6, 3, 4, 4, seed=1).to(dtype)
     if relation is joint:  # its peers are made of the teacher
         teacher = teacher.float()
-    outside = student.clone().requires_grad_()
-    expected = relation(outside.float(), teacher.float())
-    expected.backward()
-    inside = student.clone().requires_grad_()
-    with torch.autocast('cpu', dtype=cast):
-        found = relation(inside, teacher)
-        found.backward()
-    assert found.dtype == torch.float32
-    assert torch.equal(found, expected)
-    assert torch.equal(inside.grad, outside.grad)
+    assert_same_under_autocast(relation, student, teacher, cast)
 
 
 def test_mean_logits__of_half_precision_is_float32():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from autocast import assert_same_under_autocast
 
 from arml.models.losses import geometry
 from arml.models.losses.functional import (
@@ -329,16 +330,7 @@ def test_structure_relation__near_equal_networks(shape):
 def test_relation__computes_in_float32_under_autocast(relation, dimensions, dtype, cast):
     student = draw(6, dimensions).to(dtype)
     teacher = draw(6, dimensions, seed=1).to(dtype)
-    outside = student.clone().requires_grad_()
-    expected = relation(outside.float(), teacher.float())
-    expected.backward()
-    inside = student.clone().requires_grad_()
-    with torch.autocast('cpu', dtype=cast):
-        found = relation(inside, teacher)
-        found.backward()
-    assert found.dtype == torch.float32
-    assert torch.equal(found, expected)
-    assert torch.equal(inside.grad, outside.grad)
+    assert_same_under_autocast(relation, student, teacher, cast)
 
 
 @pytest.mark.parametrize('dimensions', [FEW, MANY])

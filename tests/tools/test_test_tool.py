@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 
 import pytest
 import torch
@@ -71,13 +72,17 @@ def test_tool__a_test_that_dies_has_said_it_before(tool, tiny_run, tmp_path, mon
 
 def test_tool__work_dir_is_outside_the_store(tiny_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    checkpoint = tiny_run.checkpoint()
-    before = set(tiny_run.store.rglob('*'))
+    # A store of its own: other pytest processes fill the shared one meanwhile.
+    store = tmp_path / 'store'
+    checkpoint = store / 'segmentor' / 'of_this_test' / 'checkpoint.pth'
+    checkpoint.parent.mkdir(parents=True)
+    shutil.copy(tiny_run.checkpoint(), checkpoint)
+    before = set(store.rglob('*'))
     call = [str(CONFIG), str(checkpoint), '--cfg-options', f'data_root={tiny_run.data}']
-    assert tool_test.main(call) == 0
+    assert tool_test.main([*call, f'store={store}']) == 0
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:8]
     assert [path.name for path in (tmp_path / 'work_dirs').iterdir()] == [f'test-pipeline-{digest}']
-    assert set(tiny_run.store.rglob('*')) == before
+    assert set(store.rglob('*')) == before
     with pytest.raises(CheckpointError, match='no such file'):
         tool_test.main([str(CONFIG), str(tmp_path / 'none.pth')])
 

@@ -63,7 +63,7 @@ class MutualLearningSegmentor(BaseSegmentor):
             no loss. ``'zero'``: K + 1 logits, the last constantly 100 on background and 0 elsewhere (the
             released code). ``'minus_infinity'``: the same with minus infinity elsewhere. ``in_relation``:
             whether the relation sees that logit (only with ``'zero'``). A network with K + 1 outputs of
-            its own is left alone.
+            its own learns background as a class; only ``'ignored'`` goes with it.
         prediction: ``'a'`` predicts by the first network (the paper), ``'mean'`` by the mean of
             the class probabilities of all.
         data_preprocessor: Config of mmseg's ``SegDataPreProcessor``.
@@ -93,13 +93,11 @@ class MutualLearningSegmentor(BaseSegmentor):
         background = {'logit': 'ignored', 'in_relation': False, **(background or {})}
         _check(num_networks, lambda_, mask_weight, background, prediction)
         self.networks = ModuleList(build_network(network) for _ in range(num_networks))
-        #: Whether networks (or runs) look at each other.
-        self.mutual = self.swv.enabled or self.srm.active
-        runs = 3 if self.mutual else num_networks
+        mutual = self.swv.enabled or self.srm.active  # networks (or runs) look at each other
+        runs = 3 if mutual else num_networks
         #: Names of the runs of a batch, and which of them are trained.
         self.names = ascii_lowercase[:runs]
         self.mains = range(runs) if num_networks == 3 or symmetric else range(1)
-        self.symmetric = symmetric
         self.lambda_ = float(lambda_)
         self.mask_weight = mask_weight
         self.background_logit: str = background['logit']

@@ -1,14 +1,13 @@
 # Stage 1 of the paper: ResNet38d with ARS (eqs. 1-3), CAM read from its features.
 # The weights come from tools/model_converters/resnet38d.py. Without them: --cfg-options start=scratch.
+_base_ = ['./ars.py']
+
 classifier = dict(
     model=dict(
-        type='arml.MultiLabelClassifier',
         data_preprocessor=dict(
-            type='arml.TissueDataPreProcessor',
             normalise='dataset',
             mean=[123.675, 116.28, 103.53],
             std=[58.395, 57.12, 57.375],
-            bgr_to_rgb=True,
             pad_val=0,
             seg_pad_val=255),
         backbone=dict(
@@ -18,25 +17,9 @@ classifier = dict(
             norm_eval=True,
             norm_cfg=dict(type='BN', requires_grad=False),
             init_cfg=dict(type='Pretrained', checkpoint='data/weights/resnet38d.pth')),
-        neck=dict(
-            type='arml.ARSNeck',
-            enabled=True,
-            in_channels=4096,
-            reduction=8,
-            softmax_dim='affinity',
-            mask_self=True,
-            gamma_init=0.0,
-            gamma_trainable=True,
-            reactivation='paper',
-            channel_gate='trained',
-            gate_norm_eval=False,
-            at_inference=True,
-            start_epoch=0),
-        head=dict(type='arml.LinearMapHead', in_channels=4096, num_classes=4, dropout=0.5),
-        loss=dict(type='arml.MultiLabelSoftMarginLoss'),
-        maps=dict(type='arml.WeightMaps'),
-        mask_rule=dict(type='arml.MaskRule', normalisation='joint'),
-        presence_threshold=0.25),
+        neck=dict(in_channels=4096),
+        head=dict(in_channels=4096, dropout=0.5),
+        mask_rule=dict(normalisation='joint')),
     # Paper: lr 1e-2, poly, 20 epochs, batch 20. Groups and weight decay as released.
     optim_wrapper=dict(
         type='OptimWrapper',
@@ -46,6 +29,4 @@ classifier = dict(
         optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)),
     param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, by_epoch=True,
                           convert_to_iter_based=True)],
-    train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=1),
-    # Last epoch, as published: no choice by validation in stage 1.
-    default_hooks=dict(checkpoint=dict(save_best=None)))
+    train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=1))
