@@ -49,7 +49,7 @@ def run(
         student, teacher, third = (torch.randn(shape, device=harness.device) for _ in range(3))
         images = f'L_st, {batch} image samples of {channels}x{size}x{size}'
         report.rows += [
-            _time(images, harness, student, teacher),
+            *_time(images, harness, student, teacher),
             _memory(images, harness, shape),
             *_errors('independent peers', student, teacher, bounded=True),
             *_errors(
@@ -80,16 +80,23 @@ def mutual_forward_backward(samples: list[Tensor]) -> tuple[list[Tensor], list[T
     return [value.detach() for value in values], list(gradients)
 
 
-def _time(name: str, harness: Harness, student: Tensor, teacher: Tensor) -> Row:
+def _time(name: str, harness: Harness, student: Tensor, teacher: Tensor) -> list[Row]:
     works = {
         'ours': partial(forward_backward, structure_relation, student, teacher),
         'reference': partial(forward_backward, explicit_structure_relation, student, teacher),
+        'limit': partial(torch.mm, student, student.T),
     }
     seconds = alternate(works, harness, 'losses, image samples')
-    return Row(
-        f'{name}, forward and backward', 's', seconds['ours'], seconds['reference'],
-        'reference / ours', Bound('>=', 40),
-    )  # fmt: skip
+    return [
+        Row(
+            f'{name}, forward and backward', 's', seconds['ours'], seconds['reference'],
+            'reference / ours', Bound('>=', 40),
+        ),
+        Row(
+            'the same; reference: its limit, one Gram product of the samples', 's',
+            seconds['ours'], seconds['limit'], 'ours / reference',
+        ),
+    ]  # fmt: skip
 
 
 def _memory(name: str, harness: Harness, shape: tuple[int, int]) -> Row:

@@ -22,6 +22,7 @@ from arml.benchmark.networks import (
     settings_of,
 )
 from arml.benchmark.reference import cross_entropy_step
+from arml.benchmark.stacked import passes as stacked_passes
 from arml.errors import ConfigError
 from arml.models.segmentors.template import build_network
 
@@ -36,6 +37,7 @@ def run(
     batch: int = 4,
     size: int = 224,
     variant: Variant = Variant(),  # noqa: B008 - frozen
+    stacked: bool = False,
 ) -> Report:
     """Measure time and memory of the step.
 
@@ -46,6 +48,8 @@ def run(
         batch: Tiles a step, >= 2 (batch norm).
         size: Side of the tiles in pixels, >= 32.
         variant: How both are run. If it is not the plain way, a row compares with the plain way.
+        stacked: Also compare forward and backward of the three networks as one with stacked parameters
+            with the networks in turns.
 
     Raises:
         ConfigError: If a number is too small or the config has no such model.
@@ -82,9 +86,23 @@ def run(
         report.notes.append(
             f'{config}: {parameters:.1f} M parameters a network, batch {batch}, {size} px, {variant}'
         )
+        if stacked:
+            report.rows.append(_stacked(harness, step, config))
         del step, single, works
         report.rows.append(_memory(harness, settings, variant, batch, size))
     return report
+
+
+def _stacked(harness: Harness, step: Step, config: str) -> Row:
+    if len(step.model.networks) == 1:
+        raise ConfigError(f'config {config}: --stacked, but model.num_networks is 1')
+    target = torch.stack([sample.gt_sem_seg.data for sample in step.samples]).squeeze(1)
+    together, in_turns = stacked_passes(step.model.networks, step.inputs, target)
+    seconds = alternate({'ours': in_turns, 'stacked': together}, harness, 'stacked')
+    return Row(
+        'cross entropy of three networks, forward and backward; reference: stacked as one',
+        's', seconds['ours'], seconds['stacked'], 'reference / ours',
+    )  # fmt: skip
 
 
 def segmentor_settings(config: str, cfg_options: dict[str, Any] | None) -> dict[str, Any]:

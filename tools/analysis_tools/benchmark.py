@@ -128,6 +128,10 @@ def add_train_step(parser):
     add_config(parser, FULL)
     add_tiles(parser, 4)
     add_variant(parser)
+    parser.add_argument(
+        '--stacked', action='store_true',
+        help='also measure the three networks as one with stacked parameters',
+    )  # fmt: skip
 
 
 def add_stage1_step(parser):
