@@ -36,8 +36,8 @@ demo: setup ## draw tissue, train all stages, test: a table and pictures in unde
 	@$(PY) tools/train.py configs/arml_tiny_synthetic.py --resume --work-dir $(DEMO)
 
 test: setup ## the default tests (under 12 minutes on two cores)
-	@echo "[test] the default tests; slow, GPU and database tests are left out"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m 'not slow and not gpu and not pg' $(ARGS)
+	@echo "[test] the default tests; slow and GPU tests are left out"
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m 'not slow and not gpu' $(ARGS)
 
 test-all: setup ## every test that this machine can run
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) $(ARGS)

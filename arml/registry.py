@@ -27,7 +27,7 @@ HOOKS = _child(MMENGINE_HOOKS, 'arml.engine')
 RUNNERS = _child(MMENGINE_RUNNERS, 'arml.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, 'arml.engine')
 LOG_PROCESSORS = _child(MMENGINE_LOG_PROCESSORS, 'arml.engine')
-VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'arml.engine')
+VISBACKENDS = _child(MMENGINE_VISBACKENDS, 'arml.tracking')
 
 
 class OwnRegistry(Registry):

@@ -6,7 +6,9 @@ _base_ = [
     './_base_/schedules/segmentor_10e.py',
     './_base_/datasets/bcss.py',
     './_base_/pipelines/arml.py',
-    './_base_/choices/start.py',
+    './_base_/choices/backbone.py',
+    './_base_/choices/tables.py',
+    './_base_/choices/deviations.py',
 ]
 
 # The squeeze of ResNeSt's split attention has a bias before a batch norm, which cancels it.

@@ -7,4 +7,5 @@ _base_ = [
     './_base_/datasets/luad.py',
     './_base_/pipelines/arml.py',
     './_base_/choices/start_resnet38.py',
+    './_base_/choices/tables.py',
 ]

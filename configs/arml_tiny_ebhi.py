@@ -7,4 +7,5 @@ _base_ = [
     './_base_/datasets/ebhi_tiny.py',
     './_base_/pipelines/arml_tiny.py',
     './_base_/choices/deviations_tiny.py',
+    './_base_/choices/tables.py',
 ]

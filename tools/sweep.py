@@ -1,12 +1,16 @@
-"""Run the cells of a sweep file that its ledger lacks, and read the ledger as a table."""
+"""Run the cells of a sweep file that its ledger lacks; say how far it is, stop it, read its ledger."""
 
 import argparse
+import json
+import os
 import shlex
 import sys
 from collections import Counter
 from pathlib import Path
 
 from arml.cli import HelpFormatter, run_tool
+
+CELLS = 'for all cells; part of what tells them from others, so give it to each command'
 
 
 def at_least_one(text: str) -> int:
@@ -15,39 +19,90 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def names(text: str) -> list[str]:
+    found = [part.strip() for part in text.split(',')]
+    if not all(found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f'found {text!r}, expected names of GPUs such as 0,1')
+    return found
+
+
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/sweep.py run sweeps/deviations_tiny_ebhi.yaml --workers 2',
+        epilog='example: python tools/sweep.py run sweeps/table3_omega_tiny_synthetic.yaml --workers 2',
         formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    run = commands.add_parser(
-        'run', help='run the cells that are not finished', formatter_class=HelpFormatter
-    )
-    run.add_argument('--workers', type=at_least_one, default=1, help='processes at a time')
-    run.add_argument('--attempts', type=at_least_one, default=2, help='tries of a cell')
-    run.add_argument('--dry-run', action='store_true', help='only print the commands')
-    status = commands.add_parser(
-        'status', help='say which cells are finished', formatter_class=HelpFormatter
-    )
-    table = commands.add_parser(
-        'table', help='compare the values of a parameter', formatter_class=HelpFormatter
-    )
+
+    def command(name, text):
+        found = commands.add_parser(
+            name, help=text, description=text, formatter_class=HelpFormatter
+        )
+        found.add_argument('sweep', help="sweep file in W&B's schema")
+        found.add_argument(
+            '--ledger', help='its ledger (default: work_dirs/sweeps/<name>/ledger.jsonl)'
+        )
+        found.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help=CELLS)
+        return found
+
+    for name, text in (
+        ('run', 'run the cells that are not finished'),
+        ('retry', 'as run, with new tries for the cells that have failed'),
+    ):
+        add_running(command(name, text))
+    command('status', 'say which cells are finished, running, failed')
+    command('stop', 'ask all workers of the sweep to stop; run continues it')
+    table = command('table', 'compare the values of a parameter')
     table.add_argument('--parameter', required=True, help='dotted path that is compared')
     table.add_argument('--reference', required=True, help='its value to compare with')
     table.add_argument('--row', default='ARML', help="line of the runs' tables")
     table.add_argument('--metric', default='mIoU', help='score of that line')
-    for each in (run, status, table):
-        each.add_argument('sweep', help="sweep file in W&B's schema, method grid")
-        each.add_argument(
-            '--ledger', help='its ledger (default: work_dirs/sweeps/<name>/ledger.jsonl)'
-        )
-        each.add_argument(
-            '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-            help='for all cells; part of what tells them from others, so give it to each command',
-        )  # fmt: skip
+    export = command('export', 'write the ledger as a table, or into W&B')
+    export.add_argument('--to', required=True, choices=['csv', 'json', 'wandb'])
+    export.add_argument('--out', metavar='FILE', help='file for csv and json (default: the output)')
+    add_wandb(export)
     return parser.parse_args(argv)
+
+
+def add_running(parser):
+    parser.add_argument(
+        '--workers', type=at_least_one, help='cells at a time (default: 1, or one a GPU)'
+    )
+    parser.add_argument(
+        '--gpus', type=names, default=[], metavar='0,1,..', help='GPUs, one for each worker'
+    )
+    parser.add_argument('--attempts', type=at_least_one, default=3, help='tries of a cell')
+    parser.add_argument(
+        '--storage', metavar='URL', default=os.environ.get('ARML_STORAGE'),
+        help='database that workers share, e.g. postgresql+psycopg://USER@HOST/DATABASE (default: ARML_STORAGE, '
+        "else SQLite in the sweep's folder)",
+    )  # fmt: skip
+    parser.add_argument(
+        '--heartbeat', type=at_least_one, default=60, metavar='SECONDS',
+        help='between two signs of life of a running cell',
+    )  # fmt: skip
+    parser.add_argument(
+        '--grace', type=at_least_one, default=180, metavar='SECONDS',
+        help='without a sign of life until a cell of another machine is taken for lost',
+    )  # fmt: skip
+    parser.add_argument(
+        '--start', choices=['warm', 'fresh'],
+        help='cells as forks of a process that has imported everything, or as new interpreters (default: warm '
+        'where there is no GPU)',
+    )  # fmt: skip
+    parser.add_argument('--sampler', metavar='NAME', help="of a search, by Optuna's name")
+    parser.add_argument('--sampler-seed', type=int, default=0, help='of its random numbers')
+    parser.add_argument(
+        '--engine', choices=['optuna', 'wandb'], default='optuna', help='who hands out the cells'
+    )
+    parser.add_argument('--sweep-id', metavar='PATH', help='W&B sweep to join (--engine wandb)')
+    add_wandb(parser)
+    parser.add_argument('--dry-run', action='store_true', help='only print the commands')
+
+
+def add_wandb(parser):
+    parser.add_argument('--project', help='W&B project')
+    parser.add_argument('--entity', help='W&B entity')
 
 
 def main(argv=None) -> int:
@@ -55,32 +110,128 @@ def main(argv=None) -> int:
     from arml.startup import start
 
     start()
-    from arml.ablation import Ledger, cells_of, command_of, read_sweep, run_cells
+    from arml.ablation import Ledger, cells_of, read_sweep
 
     sweep = read_sweep(args.sweep)
     folder = Path('work_dirs') / 'sweeps' / sweep.name
     ledger = Ledger(args.ledger or folder / 'ledger.jsonl')
-    statuses = ledger.statuses()
-    cells = cells_of(sweep, args.cfg_options)
-    if args.command == 'status':
-        for cell in cells:
-            print(f'{cell.run} {statuses.get(cell.run, "to run"):<8} {cell.title}')
-        counts = Counter(statuses.get(cell.run, 'to run') for cell in cells)
-        print(f'{len(cells)} cells: ' + ', '.join(f'{n} {name}' for name, n in counts.items()))
-        return 0
+    if args.command == 'stop':
+        return stop(sweep, folder)
+    cells = cells_of(sweep, args.cfg_options) if sweep.method == 'grid' else []
+    if args.command in ('run', 'retry'):
+        return run(args, sweep, cells, ledger, folder)
+    if args.command == 'export':
+        return export(args, sweep, cells, ledger)
     if args.command == 'table':
         print_table(args, sweep, cells, ledger)
-        return 0
+    else:
+        print_status(sweep, cells, ledger, folder)
+    return 0
+
+
+def run(args, sweep, cells, ledger, folder) -> int:
     if args.dry_run:
-        for cell in cells:
-            if statuses.get(cell.run) != 'finished':
-                command = command_of(sweep, cell, folder, args.cfg_options)
-                print(shlex.join([sys.executable, *command]))
+        return print_commands(args, sweep, cells, ledger, folder)
+    workers = args.workers or len(args.gpus) or 1
+    if args.engine == 'wandb':
+        from arml.ablation.wandb_engine import run_agents
+
+        missing = run_agents(
+            sweep, cells, ledger, folder, workers, args.cfg_options, args.gpus, args.sweep_id,
+            args.project, args.entity,
+        )  # fmt: skip
+    else:
+        import torch
+
+        from arml.ablation.queue import Work
+        from arml.ablation.run import How, run_sweep
+
+        # Untried with a GPU, where cells are long and their start is short.
+        warm = args.start == 'warm' or (args.start is None and not torch.cuda.is_available())
+        work = Work(sweep, ledger, folder, args.cfg_options, args.attempts)
+        how = How(
+            workers=workers, gpus=args.gpus, storage=args.storage, heartbeat=args.heartbeat,
+            grace=args.grace, warm=warm, retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
+        )  # fmt: skip
+        missing = run_sweep(work, cells, how)
+    statuses = ledger.statuses()
+    for cell in missing:
+        word = statuses.get(cell.run, 'not finished')
+        print(f'{word}: {cell.title}; its log: {folder / cell.run / "log.txt"}', file=sys.stderr)
+    return 1 if missing else 0
+
+
+def print_commands(args, sweep, cells, ledger, folder) -> int:
+    from arml.ablation import command_of
+
+    if sweep.method != 'grid':
+        print(
+            f'sweep {sweep.name}: {sweep.method}, up to {sweep.run_cap} cells that a sampler proposes; '
+            'their commands are not known before',
+            file=sys.stderr,
+        )
+    statuses = ledger.statuses()
+    for cell in cells:
+        if statuses.get(cell.run) != 'finished':
+            command = command_of(sweep, cell, folder, args.cfg_options)
+            print(shlex.join([sys.executable, *command]))
+    return 0
+
+
+def stop(sweep, folder) -> int:
+    from arml.ablation.process import running_cells
+    from arml.ablation.run import request_stop
+
+    running = running_cells(folder)
+    request_stop(folder)
+    print(
+        f'{sweep.name}: asked its workers to stop; {len(running)} cells are running. What they have done is '
+        'kept, the command run continues it.'
+    )
+    return 0
+
+
+def print_status(sweep, cells, ledger, folder) -> None:
+    from arml.ablation.export import newest_rows
+    from arml.ablation.process import running_cells
+
+    statuses, running = ledger.statuses(), running_cells(folder)
+    failures = ledger.failures()
+    titles = {cell.run: cell.title for cell in cells}
+    if sweep.method != 'grid':
+        found = {row['run']: row['parameters'] for row in newest_rows(ledger.rows())}
+        for run, parameters in found.items():
+            titles[run] = ', '.join(f'{name}={value}' for name, value in parameters.items())
+        titles.update({run: 'see its log' for run in running if run not in titles})
+    words = Counter()
+    for run, title in titles.items():
+        word = statuses.get(run, 'to run')
+        if word != 'finished' and run in running:
+            word = 'running'
+        words[word] += 1
+        tries = f' (failed {failures[run]} times)' if failures[run] and word != 'finished' else ''
+        print(f'{run} {word:<8} {title}{tries}')
+    print(f'{len(titles)} cells: ' + ', '.join(f'{n} {word}' for word, n in words.items()))
+
+
+def export(args, sweep, cells, ledger) -> int:
+    from arml.ablation.export import csv_table, newest_rows
+    from arml.atomic import write_text
+
+    runs = [cell.run for cell in cells] if sweep.method == 'grid' else None
+    rows = newest_rows(ledger.rows(), runs)
+    if args.to == 'wandb':
+        from arml.tracking import export_ledger
+
+        count = export_ledger(rows, sweep, args.project, args.entity)
+        print(f'{sweep.name}: {count} runs written to W&B')
         return 0
-    failed = run_cells(sweep, cells, ledger, folder, args.workers, args.attempts, args.cfg_options)
-    for cell in failed:
-        print(f'failed: {cell.title}; its log: {folder / cell.run / "log.txt"}', file=sys.stderr)
-    return 1 if failed else 0
+    text = csv_table(rows) if args.to == 'csv' else json.dumps(rows, indent=2) + '\n'
+    if args.out:
+        write_text(args.out, text)
+    else:
+        sys.stdout.write(text)
+    return 0
 
 
 def print_table(args, sweep, cells, ledger) -> None:

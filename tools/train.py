@@ -49,7 +49,9 @@ def main(argv=None) -> int:
     from arml.pipeline import run_pipeline
 
     config = load_config(args.config, args.cfg_options, for_run=True)
-    run_pipeline(config, args.work_dir, args.resume, args.amp, args.launcher)
+    run_pipeline(
+        config, args.work_dir, args.resume, args.amp, args.launcher, overrides=args.cfg_options
+    )
     return 0
 
 

@@ -1,12 +1,15 @@
 """The cells of a sweep, known by what determines their results."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from arml.ablation.grid import Sweep, read_options
-from arml.config import load_config
+from arml.ablation.sweep_file import Sweep
+from arml.ablation.values import read_options
+from arml.config.load import read_config, resolve_config
 from arml.errors import ConfigError
+from arml.pipeline.data import files_at_rest
 from arml.pipeline.keys import digest
 from arml.pipeline.run import build_stages, make_plan
 from arml.pipeline.store import Store
@@ -20,11 +23,13 @@ class Cell:
         parameters: Values by dotted path.
         run: Key of the run: a hash of all that determines its result.
         equal: Further combinations of values that are the same run.
+        stages: Key of each stage's product. Cells that have one in common share the product.
     """
 
     parameters: dict[str, Any]
     run: str
     equal: tuple[dict[str, Any], ...] = ()
+    stages: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def options(self) -> list[str]:
@@ -38,35 +43,39 @@ class Cell:
 
 
 def cells_of(sweep: Sweep, fixed: Sequence[str] = ()) -> list[Cell]:
-    """The cells of a sweep; equal ones are one.
+    """The cells of a grid; equal ones are one.
 
     Args:
         sweep: The grid.
         fixed: Further ``KEY=VALUE`` for all cells, for example the place of the data.
 
     Raises:
-        ConfigError: If a parameter is no leaf of the config or none of a leaf's choices, or ``fixed`` sets a
-            parameter.
+        ConfigError: If a cell's values do not go together or with ``fixed``, ``fixed`` sets a parameter, or the
+            sweep is a search.
         ArmlError: If the data or a weight file, which are part of the hash, are not there.
     """
-    others = read_options(fixed)
-    for name in sweep.parameters:
-        if name in others:
-            raise ConfigError(
-                f'--cfg-options: {name} is varied by the sweep {sweep.name}; the same value for all '
-                'cells would make them one. Leave it out.'
-            )
+    plan = _Plan(sweep, fixed)
     by_run: dict[str, list[dict[str, Any]]] = {}
-    for parameters in sweep.combinations():
-        given = {**read_options(_options(parameters)), **others}
-        try:
-            config = load_config(sweep.config, given, for_run=True)
-        except ConfigError as error:
-            where = ', '.join(_options(parameters))
-            raise ConfigError(f'sweep {sweep.name}, cell {where}: {error}') from error
-        plan = make_plan(build_stages(config), Store(config.store))
-        by_run.setdefault(digest([item.key for item in plan], 8), []).append(parameters)
-    return [Cell(first, run, tuple(equal)) for run, (first, *equal) in by_run.items()]
+    stages: dict[str, dict[str, str]] = {}
+    with files_at_rest():
+        for parameters in sweep.combinations():
+            keys = plan.keys(parameters)
+            run = digest(list(keys.values()), 8)
+            by_run.setdefault(run, []).append(parameters)
+            stages[run] = keys
+    return [Cell(first, run, tuple(equal), stages[run]) for run, (first, *equal) in by_run.items()]
+
+
+def cell_of(sweep: Sweep, parameters: Mapping[str, Any], fixed: Sequence[str] = ()) -> Cell:
+    """The cell of some values, such as a search draws.
+
+    Args:
+        sweep: A grid or a search.
+        parameters: Values by dotted path.
+        fixed: As of :func:`cells_of`, which says what is raised, too.
+    """
+    keys = _Plan(sweep, fixed).keys(parameters)
+    return Cell(dict(parameters), digest(list(keys.values()), 8), stages=keys)
 
 
 def rows_of(cells: Iterable[Cell], finished: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -85,6 +94,32 @@ def rows_of(cells: Iterable[Cell], finished: Mapping[str, dict[str, Any]]) -> li
         if cell.run in finished
         for parameters in (cell.parameters, *cell.equal)
     ]
+
+
+class _Plan:
+    """From values to the keys of the stages; the config is read once. Arguments as of :func:`cells_of`."""
+
+    def __init__(self, sweep: Sweep, fixed: Sequence[str]) -> None:
+        self.name = sweep.name
+        self.others = read_options(fixed)
+        for name in (*sweep.parameters, *sweep.space):
+            if name in self.others:
+                raise ConfigError(
+                    f'--cfg-options: {name} is varied by the sweep {sweep.name}; the same value for all '
+                    'cells would make them one. Leave it out.'
+                )
+        self.base = read_config(sweep.config)
+
+    def keys(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+        """Key of each stage's product, in order."""
+        given = {**read_options(_options(parameters)), **self.others}
+        try:
+            config = resolve_config(copy.deepcopy(self.base), given, for_run=True)
+        except ConfigError as error:
+            where = ', '.join(_options(parameters))
+            raise ConfigError(f'sweep {self.name}, cell {where}: {error}') from error
+        plan = make_plan(build_stages(config), Store(config.store))
+        return {item.stage.name: item.key for item in plan}
 
 
 def _options(parameters: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
-"""The ledger of a sweep: one line of JSON a cell that ended, written whole."""
+"""The ledger of a sweep: a line of JSON for each attempt at a cell that ended, written whole."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +52,48 @@ class Ledger:
         newest = {row['run']: row['status'] for row in self.rows()}
         return {**newest, **dict.fromkeys(self.finished(), 'finished')}
 
+    def failures(self) -> Counter[str]:
+        """How often each run has failed."""
+        return Counter(row['run'] for row in self.rows() if row['status'] == 'failed')
+
     def add(self, row: dict[str, Any]) -> None:
         """Add one line; the file is replaced whole, so that a kill leaves no half line.
 
         Raises:
             ArmlError: If it cannot be written.
         """
+        self._add(row, once=False)
+
+    def add_finished(self, row: dict[str, Any]) -> bool:
+        """Add the line of a finished cell, unless another process has done so.
+
+        Returns:
+            Whether it was added.
+
+        Raises:
+            ArmlError: If it cannot be written.
+        """
+        return self._add(row, once=True)
+
+    def _add(self, row: dict[str, Any], once: bool) -> bool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{self.path}.lock'):
+                if once and row['run'] in self.finished():
+                    return False
                 lines = [*_whole_lines(self._text()), json.dumps(row, sort_keys=True)]
                 write_text(self.path, '\n'.join(lines) + '\n')
         except OSError as error:
             raise unwritable(self.path, error) from error
+        return True
 
     def _text(self) -> str:
-        if not self.path.is_file():
+        # Opened without asking first: it is replaced by rename, and its state kept by a shared file system
+        # may be of the file before.
+        try:
+            return self.path.read_text(encoding='utf-8', errors='replace')
+        except (FileNotFoundError, NotADirectoryError):
             return ''
-        return self.path.read_text(encoding='utf-8', errors='replace')
 
 
 def _whole_lines(text: str) -> list[str]:

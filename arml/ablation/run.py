@@ -1,241 +1,247 @@
-"""Run the cells of a sweep that its ledger lacks, each as a process of its own."""
+"""Run the cells of a sweep that its ledger lacks: workers, their shared study, and how they are stopped."""
 
 import contextlib
 import json
 import os
 import signal
-import subprocess
+import socket
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
+import numpy as np
+import optuna
+from filelock import FileLock
+from optuna.storages import RDBStorage
 
 from arml.ablation.cells import Cell
-from arml.ablation.grid import SEED, Sweep
-from arml.ablation.ledger import Ledger
-from arml.atomic import unwritable
-from arml.pipeline import messages
-from arml.progress import duration
+from arml.ablation.live import View
+from arml.ablation.queue import GridQueue, Queue, Work
+from arml.ablation.search import SearchQueue, pruner_of, sampler_of
+from arml.ablation.study import (
+    default_url,
+    fitting,
+    open_storage,
+    open_study,
+    quieten_optuna,
+    reaching,
+    same_study,
+)
+from arml.ablation.worker import CLAIM, Seat, Worker, acquired, cpus
+from arml.atomic import unwritable, write_json
+from arml.errors import ConfigError
 
-#: Lines of its log that a failed cell leaves in the ledger.
-LAST_LINES = 20
-#: What a finished cell's line takes over from its ``result.json``.
-KEPT = ('seed', 'commit', 'versions', 'machine', 'threads', 'gpu', 'dataset', 'data', 'rows')
-#: Seconds from asking a process to end to killing it.
-GRACE = 10.0
-#: Seconds until a process, or a cell that another sweep works on, is looked at again.
-PAUSE = 0.2
+#: In a sweep's folder: the last wish that its workers stop.
+STOP = 'stop.json'
+#: Seconds between two looks at it, and between two states of the live line.
+LOOK = 1.0
 
 
-def run_cells(
-    sweep: Sweep,
-    cells: Sequence[Cell],
-    ledger: Ledger,
-    folder: Path,
-    workers: int = 1,
-    attempts: int = 2,
-    fixed: Sequence[str] = (),
-    say: Callable[[str], None] = messages.say,
-) -> list[Cell]:
+@dataclass(frozen=True)
+class How:
+    """How a sweep is run.
+
+    Attributes:
+        workers: Cells at a time, >= 1.
+        gpus: One for each worker, as ``CUDA_VISIBLE_DEVICES`` names them; empty leaves that variable.
+        storage: URL of the study; None: SQLite in the sweep's folder.
+        heartbeat: Seconds between two signs of life of a running cell.
+        grace: Seconds without one after which a cell of another machine is taken for lost.
+        warm: Whether cells are forks of a process that has imported everything.
+        retry: Whether cells that have failed for good get new tries.
+        sampler: Of a search, by Optuna's name; None: that of its method.
+        seed: Of the sampler.
+    """
+
+    workers: int = 1
+    gpus: Sequence[str] = ()
+    storage: str | None = None
+    heartbeat: int = 60
+    grace: int = 180
+    warm: bool = False
+    retry: bool = False
+    sampler: str | None = None
+    seed: int = 0
+
+
+def run_sweep(work: Work, cells: Sequence[Cell], how: How, view: View | None = None) -> list[Cell]:
     """Run what the ledger lacks; a cell that fails is tried again from its last checkpoint.
 
-    Several calls may work on one sweep at once, also from several processes: a cell is run by one of
-    them, the others take it from the ledger. Ctrl-C and SIGTERM end the running cells, which leave no
-    line.
+    Several calls may work on one sweep at once, from several machines too if they share the folder and
+    the storage: a cell is run by one of them. Ctrl-C, SIGTERM and :func:`request_stop` end the running
+    cells, which leave no line.
 
     Args:
-        sweep: The grid.
-        cells: Those of :func:`arml.ablation.cells_of`.
-        ledger: Where results go.
-        folder: Work dirs and logs of the cells.
-        workers: Processes at a time; the machine's threads are shared among them unless
-            ``OMP_NUM_THREADS`` is set.
-        attempts: Tries of a cell in this call.
-        fixed: As of :func:`arml.ablation.cells_of`.
-        say: Takes each line of progress.
+        work: Sweep and places.
+        cells: Those of a grid; none for a search.
+        how: Workers, storage and so on.
+        view: Shows progress.
 
     Returns:
-        The cells that failed.
+        The cells of a grid without a result; of a search, those that failed for good.
 
     Raises:
-        ArmlError: If the ledger or the folder cannot be written; running cells are ended.
+        ConfigError: If the sweep was changed while it is worked on, or an option does not fit.
+        ArmlError: If ledger, folder or storage cannot be used; running cells are ended.
     """
-    done = ledger.finished()
-    todo = [cell for cell in cells if cell.run not in done]
-    say(f'{sweep.name}: {len(cells)} cells, {len(cells) - len(todo)} finished, {len(todo)} to run')
-    work = _Work(sweep, todo, ledger, folder, workers, attempts, fixed, say)
-    pool = ThreadPoolExecutor(workers)
+    if how.gpus and how.workers > len(how.gpus):
+        raise ConfigError(
+            f'--workers {how.workers} with --gpus {",".join(how.gpus)}: expected at most one a GPU'
+        )
+    if how.sampler is not None and work.sweep.method == 'grid':
+        raise ConfigError(
+            f'--sampler {how.sampler}: sweep {work.sweep.name} is a grid, all of whose cells are run'
+        )
+    quieten_optuna()
+    if work.sweep.method != 'grid':
+        sampler_of(how.sampler, work.sweep.method, how.seed)
+    view = view or View(work.sweep.name)
+    stop = threading.Event()
+    _make(work.folder)
+    asked = last_wish(work.folder)
+    queue = queue_of(work, cells, how, view)
+    url = how.storage or default_url(work.folder)
+    with _claimed(work.folder, stop), reaching(url):
+        study, storage = _prepare(work, queue, url, how)
+        standing = queue.standing(study)
+    view.left(standing)  # counts from here
+    total = '' if standing.total is None else f'{standing.total} cells, '
+    to_run = '' if standing.total is None else f', {standing.total - standing.ended} to run'
+    failed = f', {standing.failed} failed (retry gives them new tries)' if standing.failed else ''
+    view.say(f'{work.sweep.name}: {total}{standing.finished} finished{failed}{to_run}')
+    if standing.total is None or standing.ended < standing.total:
+        workers = [
+            Worker(
+                work, queue, same_study(study, storage), url, view, stop, _seat(work, how, number)
+            )
+            for number in range(how.workers)
+        ]
+        _work(work, queue, study, workers, view, stop, asked)
+    finished = work.ledger.finished()
+    return [cell for cell in queue.all_cells(study) if cell.run not in finished]
+
+
+def queue_of(work: Work, cells: Sequence[Cell], how: How, view: View) -> Queue:
+    """The queue of a sweep by its method; forgives failures where that is asked for."""
+    if how.retry:
+        work.forgiven.update(work.ledger.failures())
+    if work.sweep.method == 'grid':
+        return GridQueue(work, cells, view.say)
+    return SearchQueue(work, view.say)
+
+
+def request_stop(folder: Path) -> None:
+    """Ask all workers of a sweep to stop, on all machines that share its folder.
+
+    Args:
+        folder: The sweep's.
+    """
+    wish = {'time': time.time(), 'by': f'process {os.getpid()} on {socket.gethostname()}'}
+    write_json(folder / STOP, wish)
+
+
+def last_wish(folder: Path) -> str | None:
+    """The last wish to stop, as a text that no other has; None without one."""
+    try:
+        return json.dumps(json.loads((folder / STOP).read_text(encoding='utf-8')))
+    except (OSError, ValueError):
+        return None
+
+
+def _prepare(work: Work, queue: Queue, url: str, how: How) -> tuple[optuna.Study, RDBStorage]:
+    """The study, without dead trials, with a trial for each cell to run; and where it is."""
+
+    def on_stale(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        queue.settle(trial, f'no sign of life for {how.grace} s')
+
+    storage = open_storage(url, how.heartbeat, how.grace, on_stale)
+    goal = work.sweep.goal
+    study = open_study(storage, work.sweep.name, goal)
+    queue.bury(study)
+    study = fitting(study, storage, goal, queue.space)
+    study.sampler = optuna.samplers.RandomSampler()  # of a grid: nothing is left to it
+    study.pruner = pruner_of(work.sweep.early_terminate)
+    queue.take_over()
+    queue.refill(study)
+    return study, storage
+
+
+def _work(
+    work: Work,
+    queue: Queue,
+    study: optuna.Study,
+    workers: Sequence[Worker],
+    view: View,
+    stop: threading.Event,
+    asked: str | None,
+) -> None:
+    """Have the workers work until nothing is left, or the wish to stop is another than ``asked``."""
+    pool = ThreadPoolExecutor(len(workers))
     try:
         with _sigterm_is_an_exit():
-            futures = [pool.submit(work.take_cells) for _ in range(min(workers, len(todo)))]
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
+            pending = {pool.submit(worker.run) for worker in workers}
+            while pending:
+                done, pending = wait(pending, timeout=LOOK, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+                if not stop.is_set() and last_wish(work.folder) != asked:
+                    view.say(f'{work.sweep.name}: asked to stop. The command run continues it.')
+                    stop.set()
+                if view.live:
+                    with contextlib.suppress(optuna.exceptions.StorageInternalError):
+                        view.update(queue.standing(study))
     except (KeyboardInterrupt, SystemExit):
-        say(f'{sweep.name}: stopped. The same command continues it.')
+        view.say(f'{work.sweep.name}: stopped. The same command continues it.')
         raise
     finally:
-        work.stop.set()
+        stop.set()
         pool.shutdown()
-    return work.failed
+        view.close()
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            with FileLock(
+                work.folder / CLAIM
+            ):  # what was stopped waits again, as the dashboard shows
+                queue.refill(study)
 
 
-def command_of(sweep: Sweep, cell: Cell, folder: Path, fixed: Sequence[str] = ()) -> list[str]:
-    """The program and the arguments that run a cell, without the interpreter."""
-    return [
-        str(sweep.program), str(sweep.config), '--resume', '--work-dir', str(folder / cell.run),
-        '--cfg-options', *cell.options, *fixed,
-    ]  # fmt: skip
+def _seat(work: Work, how: How, number: int) -> Seat:
+    method = work.sweep.method
+    sampler = None
+    if method != 'grid':
+
+        def sampler(trials: int) -> optuna.samplers.BaseSampler:
+            # Another seed for each trial: workers that share one would all propose the same.
+            seed = np.random.SeedSequence([how.seed, trials]).generate_state(1)[0]
+            return sampler_of(how.sampler, method, int(seed))
+
+    return Seat(
+        threads=max(cpus() // how.workers, 1),
+        gpu=how.gpus[number] if how.gpus else None,
+        warm=how.warm,
+        sampler=sampler,
+    )
 
 
-class _Work:
-    """The cells of one call and what its workers share. Arguments as of :func:`run_cells`."""
-
-    def __init__(
-        self,
-        sweep: Sweep,
-        todo: Sequence[Cell],
-        ledger: Ledger,
-        folder: Path,
-        workers: int,
-        attempts: int,
-        fixed: Sequence[str],
-        say: Callable[[str], None],
-    ) -> None:
-        self.sweep, self.ledger, self.folder, self.fixed = sweep, ledger, folder, fixed
-        self.attempts, self.say = attempts, say
-        self.threads = max((os.cpu_count() or 1) // workers, 1)
-        self.failed: list[Cell] = []
-        self.stop = threading.Event()
-        self._waiting, self._total, self._ended = deque(todo), len(todo), 0
-        self._elsewhere: set[str] = set()
-        self._lock, self._began = threading.Lock(), time.monotonic()
-
-    def take_cells(self) -> None:
-        """Run one cell after the other until none is left; what one worker does."""
-        while not self.stop.is_set():
-            try:
-                cell = self._waiting.popleft()
-            except IndexError:
-                return
-            work = self.folder / cell.run
-            try:
-                work.mkdir(parents=True, exist_ok=True)
-                lock = FileLock(work / 'sweep.lock')
-                lock.acquire(timeout=0)
-            except Timeout:
-                self._come_back(cell)
-                continue
-            except OSError as error:
-                raise unwritable(work / 'sweep.lock', error) from error
-            try:
-                self._take(cell)
-            finally:
-                lock.release()
-
-    def _come_back(self, cell: Cell) -> None:
-        """Put a cell back that another sweep process works on."""
-        if cell.run not in self._elsewhere:
-            self._elsewhere.add(cell.run)
-            self.say(f'{cell.run}: another process runs it: {cell.title}')
-        self._waiting.append(cell)
-        self.stop.wait(PAUSE)
-
-    def _take(self, cell: Cell) -> None:
-        """Run a cell whose lock is held, unless another process has finished it meanwhile."""
-        row = self.ledger.finished().get(cell.run)
-        if row is None:
-            row = self._try(cell)
-            if row is None:
-                return
-            self.ledger.add(row)
-        with self._lock:
-            self._ended += 1
-            if row['status'] != 'finished':
-                self.failed.append(cell)
-            left = (time.monotonic() - self._began) / self._ended * (self._total - self._ended)
-            self.say(
-                f'[{self._ended}/{self._total}] {cell.run} {row["status"]}: {cell.title} '
-                f'({duration(row["seconds"])}; about {duration(left)} left)'
-            )
-
-    def _try(self, cell: Cell) -> dict[str, Any] | None:
-        """The line of a cell after its last try; None if it was stopped."""
-        for left in reversed(range(self.attempts)):
-            began = time.time()
-            status = self._process(cell)
-            row = _row(self.sweep, cell, self.fixed, self.folder / cell.run, status, began)
-            if row['status'] == 'finished':
-                return row
-            if self.stop.is_set():
-                return None
-            if left:
-                self.say(f'{cell.run} failed (exit {status}), is tried again: {cell.title}')
-        return row
-
-    def _process(self, cell: Cell) -> int:
-        """Run a cell to its end, or to ours; its exit status."""
-        command = command_of(self.sweep, cell, self.folder, self.fixed)
-        bootstrap = str(Path(__file__).with_name('child.py'))
-        with (self.folder / cell.run / 'log.txt').open('a', encoding='utf-8') as log:
-            process = subprocess.Popen(
-                [sys.executable, '-I', bootstrap, str(os.getpid()), *command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={'OMP_NUM_THREADS': str(self.threads), **os.environ},
-                start_new_session=True,  # Ctrl-C at the terminal is for us, who then end it
-            )  # fmt: skip
-            try:
-                while process.poll() is None and not self.stop.wait(PAUSE):
-                    pass
-            finally:
-                _end(process)
-        return process.returncode
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder / CLAIM, error) from error
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a process and those that it started: ask, then kill."""
-    for wish, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
-        if process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, wish)
-            process.wait(patience)
-
-
-def _row(
-    sweep: Sweep, cell: Cell, fixed: Sequence[str], work: Path, status: int, began: float
-) -> dict[str, Any]:
-    """The line of the ledger of a process that ended."""
-    row = {
-        'sweep': sweep.name,
-        'config': sweep.config.stem,
-        'run': cell.run,
-        'parameters': cell.parameters,
-        'fixed': list(fixed),
-        'seed': cell.parameters.get(SEED),
-        'finished_at': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
-        'seconds': round(time.time() - began, 1),
-    }
-    log = (work / 'log.txt').read_text(encoding='utf-8', errors='replace').splitlines()
-    if status == 0:
-        found = _result(work / 'result.json')
-        if found.get('run') == cell.run:
-            return {**row, 'status': 'finished', **{key: found[key] for key in KEPT}}
-        log.append(
-            f'sweep: {work / "result.json"} is of the run {found.get("run")}, expected {cell.run}. '
-            'Config, data or code were changed after the sweep was started; start it again.'
-        )
-    return {**row, 'status': 'failed', 'exit': status, 'log': log[-LAST_LINES:]}
-
-
-def _result(file: Path) -> dict[str, Any]:
-    """What a run left as its result; empty if nothing."""
-    return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}
+@contextlib.contextmanager
+def _claimed(folder: Path, stop: threading.Event) -> Iterator[None]:
+    """Hold the claim of a sweep."""
+    claim = FileLock(folder / CLAIM)
+    acquired(claim, stop)
+    try:
+        yield
+    finally:
+        claim.release()
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from arml.engine.allocator import keep_freed_memory
 from arml.errors import ConfigError
 from arml.pipeline.environment import describe
 from arml.progress import Progress
@@ -66,7 +67,12 @@ class Harness:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Threads, precision and seed inside the block; as they were after it."""
+        """Threads, precision and seed inside the block; as they were after it.
+
+        On a CPU freed memory is kept from then on, as a training keeps it.
+        """
+        if self.device.type == 'cpu':
+            keep_freed_memory()
         threads = torch.get_num_threads()
         matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         try:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from arml.benchmark.harness import MB, Harness, synchronise
+from arml.engine.allocator import keep_freed_memory
 from arml.errors import ArmlError
 
 #: Imported once where children are forked from.
@@ -78,6 +79,7 @@ def measure_here(prepare: Prepare, harness: Harness, arguments: tuple) -> float:
     warnings.simplefilter('ignore')
     torch.set_num_threads(harness.threads or torch.get_num_threads())
     torch.manual_seed(harness.seed)
+    keep_freed_memory()
     work = prepare(*arguments, device=harness.device)
     give_back_free_memory()
     before = _resident('VmRSS')

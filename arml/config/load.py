@@ -41,6 +41,15 @@ def load_config(
             names no leaf or one that no stage reads, a number is not finite, a data set has a seed
             of its own, or a schedule by iterations has no end.
     """
+    return resolve_config(read_config(path), overrides, for_run)
+
+
+def read_config(path: str | os.PathLike) -> Config:
+    """Read a config file as it stands, its bases joined.
+
+    Raises:
+        ConfigError: If the file is missing or broken.
+    """
     path = Path(path)
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob('*.py'))[:20] if path.parent.is_dir() else []
@@ -55,6 +64,19 @@ def load_config(
             f'config {path}: cannot be read: {type(error).__name__}: {error}'
         ) from error
     join_data(config)
+    return config
+
+
+def resolve_config(
+    config: Config, overrides: dict[str, Any] | None = None, for_run: bool = False
+) -> Config:
+    """Apply overrides to a config and resolve it; in place. Arguments, result and errors of :func:`load_config`.
+
+    Args:
+        config: Of :func:`read_config`; a copy, if it is to be used again.
+        overrides: Dotted paths and values.
+        for_run: Whether the pipeline will be run.
+    """
     overrides = take_choices(config, overrides or {})
     check_top_level(config)
     if overrides:

@@ -34,9 +34,14 @@ def apply_overrides(config: Config, overrides: dict[str, Any]) -> None:
     Raises:
         ConfigError: For a path that is neither; names it and the nearest existing ones.
     """
-    for path, value in overrides.items():
-        check_path(config._cfg_dict, path, value)
-    config.merge_from_dict(overrides, allow_list_keys=True)
+    before = config._cfg_dict
+    try:
+        for path, value in overrides.items():  # in turn: a leaf may lie in what another one brings
+            check_path(config._cfg_dict, path, value)
+            config.merge_from_dict({path: value}, allow_list_keys=True)
+    except ConfigError:
+        object.__setattr__(config, '_cfg_dict', before)  # merging makes a new one
+        raise
 
 
 def leaves(node: Any, prefix: str = '') -> Iterator[str]:

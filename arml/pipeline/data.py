@@ -1,8 +1,11 @@
 """The data sets a stage reads: built, checked and fingerprinted."""
 
+import contextlib
+import contextvars
 import copy
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,35 @@ from arml.registry import DATASETS
 CHUNK = 5000
 #: Fingerprints that this process has had, by what tells that no file has changed since.
 _known: dict[str, str] = {}
+#: What :func:`files_at_rest` has seen; None outside of it.
+_seen: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar('seen', default=None)
+#: Settings of a data set that have no part in which files it has.
+_NOT_FILES = ('pipeline', 'augmentation', 'seed', 'indices')
+
+
+@contextlib.contextmanager
+def files_at_rest() -> Iterator[None]:
+    """Look at the files of each data set once while this lasts, however many configs read them.
+
+    For work that keys many configs in a row and changes no data.
+    """
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def _once(what: str, settings: dict[str, Any], look: Callable[[], Any]) -> Any:
+    """What ``look`` finds; within :func:`files_at_rest` what it found the first time."""
+    seen = _seen.get()
+    if seen is None:
+        return look()
+    kept = {key: value for key, value in settings.items() if key not in _NOT_FILES}
+    key = f'{what} {json.dumps(kept, sort_keys=True, default=repr)}'
+    if key not in seen:
+        seen[key] = look()
+    return seen[key]
 
 
 def dataset_class(settings: dict[str, Any]) -> type[TissueDataset]:
@@ -63,6 +95,10 @@ def data_fingerprint(settings: dict[str, Any], cache: Path | None) -> str:
             (None): their key counts.
         cache: Folder that remembers hashes of unchanged files, or None.
     """
+    return _once('all', settings, lambda: _data_fingerprint(settings, cache))
+
+
+def _data_fingerprint(settings: dict[str, Any], cache: Path | None) -> str:
     settings = copy.deepcopy(settings)
     # Only its list of files is wanted, of the whole split; ``indices`` are a setting.
     settings.update(pipeline=[], serialize_data=False, indices=None)
@@ -85,6 +121,10 @@ def dense_fingerprint(settings: dict[str, Any], cache: Path | None) -> str | Non
     Returns:
         The fingerprint of those of its tiles' masks that are there; None if it has no folder of them.
     """
+    return _once('dense', settings, lambda: _dense_fingerprint(settings, cache))
+
+
+def _dense_fingerprint(settings: dict[str, Any], cache: Path | None) -> str | None:
     settings = {**settings, 'pipeline': [], 'masks': None, 'lazy_init': True}
     dataset = DATASETS.build(copy.deepcopy(settings))
     folder = dataset.paths().masks

@@ -1,6 +1,7 @@
 """The end of a run: ``result.json``, the table, the pictures, and where everything lies."""
 
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from arml.pipeline.testing import predict_tiles, runner_settings
 from arml.progress import duration
 from arml.pseudo.io import read_mask
 from arml.report.curves import draw_curves
+from arml.report.result import load_history
 from arml.report.table import markdown_table, text_table
 from arml.report.tiles import TileRow, tile_sheet
 
@@ -48,7 +50,7 @@ def finish(
     """
     info = metainfo_of(_test_dataset(config, plan))
     for name, product in products.items():
-        _link(folder / name, product.folder)
+        link(folder / name, product.folder)
     result = {
         **record,
         'dataset': info.get('dataset_name'),
@@ -60,6 +62,7 @@ def finish(
             for name, product in products.items()
             if 'history' in product.record['items']
         },
+        'validation': _validation(plan, products),
         'stages': {
             item.stage.name: {
                 'key': item.key,
@@ -83,6 +86,25 @@ def finish(
     write_json(folder / 'result.json', result)
     _say_where(folder, result, pictures)
     return result
+
+
+def _validation(plan: list, products: dict[str, Product]) -> dict[str, dict[str, Any]]:
+    """Metric, value and epoch by which each training was chosen; none of one that keeps its last epoch."""
+    found = {}
+    for item in plan:
+        metric, rule = _choice(item.stage) if isinstance(item.stage, TrainStage) else (None, '')
+        if metric is not None:
+            rows = load_history(products[item.stage.name].path('history'))
+            scores = [(r[metric], r['epoch']) for r in rows if _validates(r, metric)]
+            if scores:
+                pick = min if rule == 'less' else max
+                value, epoch = pick(scores, key=lambda pair: pair[0])  # of equal ones the first
+                found[item.stage.name] = {'metric': metric, 'value': value, 'epoch': epoch}
+    return found
+
+
+def _validates(row: dict[str, Any], metric: str) -> bool:
+    return row['kind'] == 'val' and metric in row and math.isfinite(row[metric])
 
 
 def _made_with(product: Product) -> dict[str, Any]:
@@ -110,12 +132,12 @@ def _test_dataset(config: Config, plan: list) -> dict[str, Any]:
     return config.pseudo_masks['dataloader']['dataset']
 
 
-def _link(link: Path, target: Path) -> None:
-    """Point ``link`` at a product, relative, replacing an older link."""
-    temporary = link.with_name(f'.{link.name}.{os.getpid()}')
+def link(place: Path, target: Path) -> None:
+    """Point ``place`` at the folder of a product, relative, replacing an older link."""
+    temporary = place.with_name(f'.{place.name}.{os.getpid()}')
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(os.path.relpath(target, link.parent.resolve()), target_is_directory=True)
-    os.replace(temporary, link)
+    temporary.symlink_to(os.path.relpath(target, place.parent.resolve()), target_is_directory=True)
+    os.replace(temporary, place)
 
 
 def _pictures(folder: Path, result, info, plan, products) -> list[Path]:

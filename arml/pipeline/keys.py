@@ -1,5 +1,6 @@
 """Keys of products: a hash of everything that determines them, and of nothing else."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -62,7 +63,17 @@ def content_of(path: str) -> str:
             note='What was trained with it is found by its content, so it is needed even where all '
             'products are finished.',
         )
-    return f'sha256:{file_sha256(file)}'
+    stat = file.stat()
+    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return f'sha256:{_hashed(file.absolute(), state)}'
+
+
+@functools.lru_cache(
+    maxsize=256
+)  # weight files are large, and several stages of many cells name one
+def _hashed(file: Path, state: tuple[int, ...]) -> str:
+    """The SHA-256 of a file's content; read again when its ``state`` has changed."""
+    return file_sha256(file)
 
 
 def digest(value: Any, length: int = 16) -> str:

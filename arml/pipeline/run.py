@@ -1,5 +1,6 @@
 """One command, the whole path: stages in order, each product made once, a result at the end."""
 
+import contextlib
 import json
 import os
 import sys
@@ -14,17 +15,21 @@ from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
 from arml.atomic import unwritable, write_json, write_text
 from arml.config.load import datasets_in
+from arml.config.text import config_text
 from arml.engine import distributed
 from arml.errors import ArmlError, ConfigError
+from arml.pipeline.alone import alone_in
 from arml.pipeline.data import check_before_training
 from arml.pipeline.environment import describe
-from arml.pipeline.finish import finish
+from arml.pipeline.finish import finish, link
 from arml.pipeline.keys import digest
 from arml.pipeline.messages import say
 from arml.pipeline.stage import Context, Stage
 from arml.pipeline.store import Product, Store
+from arml.pipeline.tracked import backends_of, history_of, made_of, run_info, track_under_agent
 from arml.progress import duration
 from arml.registry import STAGES
+from arml.tracking import Session, follow
 
 
 @dataclass
@@ -108,6 +113,7 @@ def run_pipeline(
     resume: bool = False,
     amp: bool = False,
     launcher: str = 'none',
+    overrides: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run all stages of a config and leave the result in the work dir.
 
@@ -117,6 +123,8 @@ def run_pipeline(
         resume: Continue an interrupted stage instead of beginning it again.
         amp: Train with automatic mixed precision.
         launcher: As on mmseg's command line.
+        overrides: What was set beside the config file, which has it already; kept in the result, shown
+            by trackers.
 
     Returns:
         What ``result.json`` holds.
@@ -128,6 +136,7 @@ def run_pipeline(
     distributed.init(launcher)
     if amp:
         use_amp(config)
+    track_under_agent(config, overrides)
     if is_main_process():
         check_before_training(datasets_in(config._cfg_dict), say)
     barrier()
@@ -138,31 +147,51 @@ def run_pipeline(
     folder = Path(work_dir or config.get('work_dir') or Path('work_dirs') / f'{stem}-{run_key}')
     record = {
         'name': stem, 'run': run_key, 'seed': config.randomness['seed'], **describe(),
-        'command': ' '.join(sys.argv),
+        'command': ' '.join(sys.argv), 'overrides': dict(overrides or {}),
         'data': {item.stage.name: item.description['data'] for item in plan},
     }  # fmt: skip
-    if is_main_process():
-        _announce(config, plan, folder, store, record, resume)
-        _prepare(folder, run_key, [item.stage.name for item in plan])
-        write_text(folder / 'config.py', config.pretty_text)
-        write_json(folder / 'environment.json', record)
-
-    for item in plan:
-        if item.state != 'finished':
-            going_on = resume and item.state == 'started'
-            lies = store.folder(item.stage.name, item.key)
-            item.stage.check(continued=going_on and item.stage.resumable(lies))
-    products: dict[str, Product] = {}
-    for item in plan:
-        products[item.stage.name] = _run_stage(
-            item, store, products, resume, launcher, f'{stem}-{run_key}'
-        )
     result: dict[str, Any] = {}
-    if is_main_process():
-        record['seconds'] = round(time.time() - started, 1)
-        result = finish(folder, config, plan, products, record)
-    barrier()
+    with contextlib.ExitStack() as stack:
+        if is_main_process():
+            if stack.enter_context(alone_in(folder, say)):
+                plan = make_plan([item.stage for item in plan], store)
+            _announce(config, plan, folder, store, record, resume)
+            _prepare(folder, run_key, [item.stage.name for item in plan])
+            write_text(folder / 'config.py', config_text(config))
+            write_json(folder / 'environment.json', record)
+
+        for item in plan:
+            if item.state != 'finished':
+                going_on = resume and item.state == 'started'
+                lies = store.folder(item.stage.name, item.key)
+                item.stage.check(continued=going_on and item.stage.resumable(lies))
+        products: dict[str, Product] = {}
+        trackers = backends_of(config) if is_main_process() else []
+        with follow(trackers, run_info(config, folder, record, overrides), say) as session:
+            for item in plan:
+                if is_main_process():  # so that a training can be followed from the work dir
+                    link(folder / item.stage.name, store.folder(item.stage.name, item.key))
+                products[item.stage.name], made = _run_stage(
+                    item, store, products, resume, launcher, f'{stem}-{run_key}', session
+                )
+                _follow_product(session, item, products[item.stage.name], plan, made)
+            if is_main_process():
+                record['seconds'] = round(time.time() - started, 1)
+                result = finish(folder, config, plan, products, record)
+                session.result(result, folder)
+            barrier()
     return result
+
+
+def _follow_product(
+    session: Session, item: Planned, product: Product, plan: list[Planned], made: bool
+) -> None:
+    """Tell the trackers of a product that this run made, or found."""
+    tracked = made_of(item, product, plan)
+    if made:
+        session.end_stage(tracked)
+    else:
+        session.reuse_stage(item.stage.name, history_of(product), tracked)
 
 
 def _prepare(folder: Path, run_key: str, stages: list[str]) -> None:
@@ -197,8 +226,16 @@ def _run_of(result: Path) -> str | None:
         return None
 
 
-def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: str, run_name: str):
-    """Have the product of one stage: find it, or make it under its lock."""
+def _run_stage(
+    item: Planned,
+    store: Store,
+    products,
+    resume: bool,
+    launcher: str,
+    run_name: str,
+    session: Session,
+) -> tuple[Product, bool]:
+    """Have the product of one stage: find it, or make it under its lock; and whether it was made."""
     stage, key = item.stage, item.key
     if not is_main_process():
         barrier()  # the main process holds the lock from here
@@ -206,10 +243,11 @@ def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: st
         if not found:
             stage.run(Context(store.folder(stage.name, key), products, resume, launcher, run_name))
         barrier()
-        return store.find(stage.name, key)
+        return store.find(stage.name, key), not found
     with store.lock(stage.name, key, say):
         product = store.find(stage.name, key)
-        if product is None and not resume:
+        made = product is None
+        if made and not resume:
             store.clear(stage.name, key)
         barrier()
         _agree(product is not None)
@@ -219,6 +257,7 @@ def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: st
         else:
             context = Context(store.folder(stage.name, key), products, resume, launcher, run_name)
             context.folder.mkdir(parents=True, exist_ok=True)
+            session.begin_stage(stage.name, context.folder)
             begun = time.time()
             say(f'{stage.name}: begins in {context.folder}')
             outcome = stage.run(context)
@@ -227,7 +266,7 @@ def _run_stage(item: Planned, store: Store, products, resume: bool, launcher: st
             stage.tidy(context.folder)
             say(f'{stage.name}: finished in {duration(time.time() - begun)}')
         barrier()
-    return product
+    return product, made
 
 
 def _agree(found: bool | None) -> bool:

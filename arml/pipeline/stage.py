@@ -72,6 +72,8 @@ class Stage:
     version: ClassVar[int] = 1
     #: Whether the product depends on the seed.
     seeded: ClassVar[bool] = True
+    #: What trackers keep the descent of: its item ``checkpoint``, its ``masks``; None: nothing.
+    tracked_as: ClassVar[str | None] = None
 
     def __init__(
         self,

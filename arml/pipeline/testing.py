@@ -16,6 +16,7 @@ from mmengine.model import is_model_wrapper
 
 from arml.atomic import write_json
 from arml.config.sections import name_apart, runner_config
+from arml.config.text import unformatted
 from arml.datasets.fingerprint import file_sha256
 from arml.device import device_of
 from arml.engine import StageRunner, distributed
@@ -63,7 +64,7 @@ def build_runner(
     )
     name_apart(settings)
     distributed.wrap_for_machine(settings)
-    return StageRunner.from_cfg(Config(settings))
+    return StageRunner.from_cfg(unformatted(settings))
 
 
 def without_pretrained(model: Any) -> Any:

@@ -1,4 +1,6 @@
 # What all configs share. Everything is a leaf: override with --cfg-options a.b.c=value.
+_base_ = ['./choices/tracking.py']
+
 custom_imports = dict(imports=['arml'], allow_failed_imports=False)
 default_scope = 'mmseg'
 

@@ -22,8 +22,10 @@ if do == 'ignore SIGTERM':
 (work / 'ready').touch()
 if do in ('sleep', 'ignore SIGTERM') or (do == 'sleep first' and first):
     time.sleep(60)
-if do == 'a moment':
-    time.sleep(0.5)
+time.sleep({'a moment': 0.5, 'two seconds': 2}.get(do, 0))
+if do == 'kill the worker':
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
 if do == 'die':
     os.kill(os.getpid(), signal.SIGKILL)
 if do == 'fail' or (do == 'fail first' and first):
@@ -36,7 +38,13 @@ if do != 'leave no result':
         'seed': int(options.get('randomness.seed', 0)),
         'threads': os.environ['OMP_NUM_THREADS'],
         'rows': [{'name': 'ARML', 'split': 'test', 'metrics': {'mIoU': score}}],
-        'dataset': 'tiny', 'words': words, 'closed': sys.stdin.read() == '',
+        'dataset': 'tiny', 'words': words, 'closed': sys.stdin.read() == '', 'seconds': 7.5,
+        'gpu': os.environ.get('CUDA_VISIBLE_DEVICES'),
+        'environment': {
+            name: os.environ[name]
+            for name in ('WANDB_RUN_GROUP', 'WANDB_NAME', 'WANDB_RUN_ID', 'WANDB_RESUME', 'WANDB_TAGS')
+            if name in os.environ
+        },
     }  # fmt: skip
-    result.update(dict.fromkeys(('commit', 'versions', 'machine', 'gpu', 'data')))
+    result.update(dict.fromkeys(('commit', 'versions', 'machine', 'data')))
     (work / 'result.json').write_text(json.dumps(result))

@@ -1,17 +1,15 @@
 """The cells of a sweep: valid overrides, known by their keys."""
 
-import copy
-import functools
-
 import pytest
 from conftest import ROOT
-from mmengine.config import Config
 from tiny_run import CONFIG
 
-from arml.ablation import Cell, Sweep, cells_of, read_sweep, rows_of
+from arml.ablation import Cell, Distribution, Sweep, cell_of, cells_of, rows_of
+from arml.config import load_config
 from arml.errors import ArmlError, ConfigError
-
-DEVIATIONS = Config.fromfile(ROOT / 'configs/_base_/choices/deviations_tiny.py').choices.deviation
+from arml.pipeline.keys import digest
+from arml.pipeline.run import build_stages, make_plan
+from arml.pipeline.store import Store
 
 
 @pytest.fixture
@@ -19,26 +17,10 @@ def fixed(fake_tissue, tmp_path):
     return [f'data_root={fake_tissue}', f'store={tmp_path / "store"}']
 
 
-@pytest.fixture
-def read_once(monkeypatch):
-    """Read a config file once instead of for each cell: the reading takes most of the time."""
-    read = functools.cache(Config.fromfile)
-    monkeypatch.setattr(Config, 'fromfile', lambda path: copy.deepcopy(read(path)))
-
-
 def grid(**parameters):
     named = {name.replace('__', '.'): values for name, values in parameters.items()}
-    return Sweep('two', CONFIG, named, ROOT / 'tools' / 'train.py')
-
-
-@pytest.mark.parametrize('data', ['ebhi', 'synthetic'])
-def test_shipped__deviations_are_26_by_3_different_runs(data, fixed, read_once):
-    sweep = read_sweep(ROOT / 'sweeps' / f'deviations_tiny_{data}.yaml')
-    assert sweep.parameters['deviation'] == list(DEVIATIONS)
-    cells = cells_of(sweep, fixed)
-    assert len(cells) == len({cell.run for cell in cells}) == 26 * 3
-    assert not any(cell.equal for cell in cells)
-    assert [cell.parameters['randomness.seed'] for cell in cells[:4]] == [0, 1, 2, 0]
+    program = ROOT / 'tools' / 'train.py'
+    return Sweep(name='two', path=ROOT, config=CONFIG, program=program, parameters=named)
 
 
 def test_cells_of__equal_cells_are_one(fixed):
@@ -57,13 +39,53 @@ def test_cells_of__equal_cells_are_one(fixed):
 
 
 def test_cells_of__keys_are_those_of_the_run(fixed):
-    """The place of data and store does not matter, what else is fixed does."""
+    """The place of data and store does not matter, nor who follows the run; what else is fixed does."""
     sweep = grid(randomness__seed=[0])
     (cell,) = cells_of(sweep, fixed)
-    (moved,) = cells_of(sweep, [fixed[0], f'{fixed[1]}2'])
+    (moved,) = cells_of(sweep, [fixed[0], f'{fixed[1]}2', 'tracking=tensorboard'])
     (other,) = cells_of(sweep, [*fixed, 'model.srm.beta=7'])
     assert cell == moved == Cell({'randomness.seed': 0}, cell.run)
     assert other.run != cell.run
+    config = load_config(CONFIG, dict(option.split('=') for option in fixed), for_run=True)
+    plan = make_plan(build_stages(config), Store(config.store))
+    assert cell.stages == {item.stage.name: item.key for item in plan}
+    assert cell.run == digest([item.key for item in plan], 8)
+
+
+def test_cells_of__share_what_their_values_do_not_touch(fixed):
+    cells = cells_of(grid(omega=['none', 2], randomness__seed=[0, 1]), fixed)
+    assert len({cell.stages['classifier'] for cell in cells}) == 2
+    assert len({cell.stages['pseudo_masks'] for cell in cells}) == 2
+    assert len({cell.stages['segmentor'] for cell in cells}) == len(cells) == 4
+
+
+def test_cells_of__sees_data_that_has_changed_since(fixed, fake_tissue):
+    sweep = grid(randomness__seed=[0])
+    (before,) = cells_of(sweep, fixed)
+    tile = next((fake_tissue / 'val' / 'img').iterdir())
+    tile.write_bytes(next((fake_tissue / 'test' / 'img').iterdir()).read_bytes())
+    (after,) = cells_of(sweep, fixed)
+    assert after.run != before.run
+
+
+def test_cell_of__is_the_cell_of_the_grid(fixed):
+    sweep = grid(omega=['none', 2], randomness__seed=[0, 1])
+    for cell in cells_of(sweep, fixed):
+        assert cell_of(sweep, cell.parameters, fixed) == cell
+        assert cell_of(sweep, cell.parameters, fixed).stages == cell.stages
+
+
+def test_cell_of__a_search(fixed):
+    space = {'model.lambda_': Distribution('float', 0.0, 1.0)}
+    sweep = Sweep(
+        name='s', path=ROOT, config=CONFIG, program=ROOT, method='bayes', space=space, run_cap=2
+    )
+    cell = cell_of(sweep, {'model.lambda_': 0.123}, fixed)
+    assert cell.options == ['model.lambda_=0.123']
+    with pytest.raises(ConfigError, match='--cfg-options: model.lambda_ is varied by the sweep s'):
+        cell_of(sweep, {'model.lambda_': 0.1}, [*fixed, 'model.lambda_=0.2'])
+    with pytest.raises(ConfigError, match='only a grid knows its cells before it runs'):
+        cells_of(sweep, fixed)
 
 
 def test_cells_of__raises(fixed, tmp_path):
@@ -83,3 +105,5 @@ def test_cells_of__raises(fixed, tmp_path):
         cells_of(grid(model__srm__beta=[1]), ['data_root'])
     with pytest.raises(ArmlError, match='nowhere'):
         cells_of(grid(model__srm__beta=[1]), [f'data_root={tmp_path / "nowhere"}'])
+    with pytest.raises(ConfigError, match='components=ars sets .* omega=2 sets .* Choose one'):
+        cells_of(grid(components=['ars'], omega=[2]), fixed)

@@ -32,6 +32,17 @@ def test_ledger__lines_by_run(ledger):
     assert text.endswith('\n')
 
 
+def test_ledger__failures_are_counted_and_a_finished_cell_has_one_line(ledger):
+    for each in (row('a', 'failed'), row('b', 'pruned'), row('a', 'failed')):
+        ledger.add(each)
+    assert ledger.failures() == {'a': 2}
+    assert ledger.add_finished(row('a', x=1))
+    assert not ledger.add_finished(row('a', x=2))
+    assert ledger.add_finished(row('b'))
+    assert ledger.finished() == {'a': row('a', x=1), 'b': row('b')}
+    assert len(ledger.rows()) == 5
+
+
 @pytest.mark.parametrize(
     ('end', 'runs'), [('{"run": "b", "sta', 'ac'), ('{"run": "b", "status": "finished"}', 'abc')]
 )
@@ -75,6 +86,7 @@ def test_add__raises_where_nothing_can_be_written(tmp_path):
 def _add_many(path, name):
     for number in range(40):
         Ledger(path).add(row(f'{name}{number}', text='x' * 3000))
+        Ledger(path).add_finished(row(f'shared{number}', by=name))
 
 
 def test_add__two_processes_lose_no_line(ledger):
@@ -86,7 +98,8 @@ def test_add__two_processes_lose_no_line(ledger):
         process.join(60)
         assert process.exitcode == 0
     found = [each['run'] for each in ledger.rows()]
-    assert sorted(found) == sorted(f'{name}{number}' for name in 'ab' for number in range(40))
+    names = ('a', 'b', 'shared')
+    assert sorted(found) == sorted(f'{name}{number}' for name in names for number in range(40))
     for name in 'ab':
         own = [run for run in found if run[0] == name]
         assert own == [f'{name}{number}' for number in range(40)]

@@ -1,17 +1,20 @@
 """One leaf that stands for several."""
 
+import copy
+
 import pytest
 from conftest import ROOT
 from mmengine.config import Config
 
 from arml.config import load_config
-from arml.config.choices import take_choices
+from arml.config.choices import choices_in, take_choices
+from arml.config.load import read_config, resolve_config
 from arml.errors import ConfigError
 from arml.pipeline.run import build_stages
 from arml.registry import MODELS
 
 TINY = ROOT / 'configs' / 'arml_tiny_synthetic.py'
-DEVIATIONS = Config.fromfile(ROOT / 'configs/_base_/choices/deviations_tiny.py').choices.deviation
+DEVIATIONS = choices_in(read_config(TINY))['deviation']
 
 
 def settings(**more):
@@ -92,3 +95,45 @@ def test_choices__an_override_of_what_a_choice_switches_off():
         take_choices(Config(given), below)
     own = {'start': 'scratch', 'model.init_cfg': {'type': 'Normal'}}
     assert take_choices(Config(given), own) == {'model.init_cfg': {'type': 'Normal'}}
+
+
+def test_choices__each_under_a_key_of_its_own():
+    """mmengine refuses two base files that set one key."""
+    one = {'alpha_choices': {1: {'a': 1}, 'x': {}}, 'beta_choices': {'y': {'b': 2}}}
+    config = Config({**one, 'choices': {'alpha': {'z': {}}}, 'alpha': 'x', 'beta': 'y', 'c': 3})
+    assert choices_in(config) == {
+        'alpha': {'z': {}, '1': {'a': 1}, 'x': {}},
+        'beta': {'y': {'b': 2}},
+    }
+    assert take_choices(config, {'alpha': 1}) == {'a': 1, 'b': 2}
+    assert config.to_dict() == {'c': 3}
+
+
+def test_choices__that_hang_on_another():
+    def taken(**overrides):
+        start = {'none': {}, 'scratch': {'init': None, 'net': {'big': {'frozen': 0}}}}
+        given = {'start_choices': start, 'start': 'none', 'net': 'small'}
+        return take_choices(
+            Config({**given, 'net_choices': {'small': {}, 'big': {'d': 5}}}), overrides
+        )
+
+    assert taken() == {}
+    assert taken(start='scratch') == {'init': None}
+    assert taken(start='scratch', net='big') == {'init': None, 'frozen': 0, 'd': 5}
+    assert taken(net='big') == {'d': 5}
+
+
+def test_choices__a_leaf_in_what_another_replaces():
+    new = {'_delete_': True, 'type': 'arml.TimmBackbone', 'model_name': 'resnet34'}
+    config = read_config(TINY)
+    config['start_choices'] = {'usual': {}, 'scratch': {'model.network.backbone.pretrained': False}}
+    config['net_choices'] = {'usual': {}, 'other': {'model.network.backbone': new}}
+    config['start'] = config['net'] = 'usual'
+    # The leaf comes first in the file, and is applied last.
+    taken = take_choices(copy.deepcopy(config), {'start': 'scratch', 'net': 'other'})
+    assert list(taken) == ['model.network.backbone', 'model.network.backbone.pretrained']
+    given = {'start': 'scratch', 'net': 'other', 'model.network.backbone.output_stride': 16}
+    resolved = resolve_config(config, given)
+    assert resolved.model.network.backbone.to_dict() == {
+        'type': 'arml.TimmBackbone', 'model_name': 'resnet34', 'pretrained': False, 'output_stride': 16,
+    }  # fmt: skip

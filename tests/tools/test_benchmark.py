@@ -111,6 +111,25 @@ def test_dataloader__of_drawn_tiles(measured):
     assert 'stage 1: 3 tiles of ' in text
 
 
+@pytest.mark.slow
+def test_sweep__start_of_a_cell_and_wall_over_own_time(measured):
+    options = ['--cells', '2', '--draw', '8']
+    result, text = measured('sweep', *options, '--repeats', '1', '--warmup', '0')
+    works = [row['work'] for row in result['rows']]
+    assert works[0] == 'start of a cell: interpreter'
+    assert works[-4:] == [
+        'sweep of 2 cells, 1 worker, fresh start', 'sweep of 2 cells, 1 worker, warm start',
+        'sweep of 2 cells, 2 workers, fresh start', 'sweep of 2 cells, 2 workers, warm start',
+    ]  # fmt: skip
+    for row in result['rows'][-4:-2]:  # one after the other: no cell runs beside another
+        assert row['ratio']['median'] > 1
+    whole = next(row for row in result['rows'] if row['work'] == 'start of a cell: whole')
+    parts = result['rows'][: works.index('start of a cell: whole')]
+    total = sum(row['reference']['median'] for row in parts)
+    assert whole['reference']['median'] == pytest.approx(total)
+    assert 'a cell takes ' in text
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 @pytest.mark.parametrize(
@@ -157,6 +176,7 @@ def test_benchmark__on_a_gpu(measured, arguments):
             ['pseudo_masks', '--config', TINY, '--layers', 'b9', '--size', '32'],
             "found 'b9', which TimmBackbone does not have",
         ),
+        (['sweep', '--cells', '0'], '--cells: found 0, expected at least 1'),
         (['dataloader', '--stages', '3'], "--stages: found '3', expected 1, 2 or 12"),
         (['dataloader', '--draw', '-1'], '--draw: found -1, expected at least 0'),
         (

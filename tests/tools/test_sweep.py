@@ -1,7 +1,10 @@
 """tools/sweep.py: a sweep from its file to its table, and what a user may do wrong."""
 
+import csv
+import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -9,6 +12,7 @@ from tiny_run import CONFIG, TinyRun, shared_run
 
 from arml.ablation import Ledger
 from arml.cli import run_tool
+from arml.report.result import load_history
 from tools import sweep
 
 TEXT = """
@@ -27,6 +31,7 @@ def tool(tmp_path, monkeypatch, capsys):
     """Run the tool in a working directory of its own; returns (status, output, error)."""
     (tmp_path / 'elsewhere').mkdir()
     monkeypatch.chdir(tmp_path / 'elsewhere')
+    monkeypatch.delenv('ARML_STORAGE', raising=False)
 
     def write(parameters=GRID, program=STUB):
         text = TEXT.format(program=program, parameters=parameters, config=CONFIG)
@@ -34,6 +39,8 @@ def tool(tmp_path, monkeypatch, capsys):
 
     def run(command, *arguments, data='../data', store='../store'):
         call = [command, '../tiny.yaml', *arguments]
+        if command in ('run', 'retry') and '--start' not in arguments:
+            call += ['--start', 'fresh']
         call += ['--cfg-options', f'data_root={data}', f'store={store}']
         capsys.readouterr()
         status = run_tool(lambda: sweep.main(call))
@@ -50,6 +57,11 @@ def tiny_run(tmp_path_factory) -> TinyRun:
     return shared_run(tmp_path_factory)
 
 
+def best_of(row):
+    history = load_history(Path(row['work_dir']) / row['histories']['segmentor'])
+    return max(line['mIoU'] for line in history if line['kind'] == 'val')
+
+
 def test_sweep__two_real_cells_from_another_folder(tool, tiny_run, tmp_path):
     """One cell is a run that the store holds, one trains the segmentor on the same masks."""
     tool.write('  train_cfg.max_epochs: {values: [3, 1]}', program='tools/train.py')
@@ -57,7 +69,7 @@ def test_sweep__two_real_cells_from_another_folder(tool, tiny_run, tmp_path):
     assert (status, 'found the program tools/train.py and' in error) == (2, True)
     tool.write('  train_cfg.max_epochs: {values: [3, 1]}', program=ROOT / 'tools' / 'train.py')
     places = {'data': tiny_run.data, 'store': shutil.copytree(tiny_run.store, tmp_path / 'store')}
-    status, _, error = tool('run', '--workers', '2', **places)
+    status, _, error = tool('run', '--workers', '2', '--start', 'warm', **places)
     assert status == 0, [row.get('log') for row in tool.ledger.rows()]
     assert 'tiny: 2 cells, 0 finished, 2 to run' in error
     rows = {row['parameters']['train_cfg.max_epochs']: row for row in tool.ledger.rows()}
@@ -65,6 +77,9 @@ def test_sweep__two_real_cells_from_another_folder(tool, tiny_run, tmp_path):
     assert rows[3]['rows'] == tiny_run.result['rows']
     assert rows[1]['rows'] != rows[3]['rows']
     assert rows[1]['seed'] == 0
+    assert rows[1]['validation'] == {
+        'segmentor': {'metric': 'mIoU', 'epoch': 1, 'value': pytest.approx(best_of(rows[1]))}
+    }
     assert rows[1]['data'] == tiny_run.result['data']
 
     status, _, error = tool('run', **places)
@@ -97,7 +112,15 @@ def test_sweep__failed_and_missing_cells_are_named(tool, fake_tissue, monkeypatc
     assert 'failed: model.lambda_=0, randomness.seed=1; its log: work_dirs/sweeps/tiny/' in error
     status, out, _ = tool('status')
     assert (status, out.splitlines()[-1]) == (0, '6 cells: 5 finished, 1 failed')
-    assert ' failed   model.lambda_=0, randomness.seed=1' in out
+    assert ' failed   model.lambda_=0, randomness.seed=1 (failed 1 times)' in out
+    status, _, error = tool('run', '--attempts', '1')
+    assert (status, '5 finished, 1 failed (retry gives them new tries), 0 to run' in error) == (
+        1,
+        True,
+    )
+    status, _, error = tool('retry', '--attempts', '1')
+    assert (status, '6 cells, 5 finished, 1 to run' in error) == (1, True)
+    assert ' (failed 2 times)' in tool('status')[1]
 
     rows = [row for row in tool.ledger.rows() if row['parameters']['model.lambda_'] != 2]
     tool.ledger.path.unlink()
@@ -120,7 +143,33 @@ def test_sweep__failed_and_missing_cells_are_named(tool, fake_tissue, monkeypatc
     assert 'has 1 finished runs that are no cells of this sweep' in error
     monkeypatch.delenv('STUB_FAILS')
     status, _, error = tool('run')
-    assert (status, 'tiny: 6 cells, 3 finished, 3 to run' in error) == (0, True)
+    assert (status, 'tiny: 6 cells, 5 finished, 1 to run' in error) == (0, True)
+    assert error.count('found finished in work_dirs/sweeps/tiny/') == 2
+
+
+def test_sweep__export(tool, fake_tissue, monkeypatch):
+    tool.write('  model.lambda_: {values: [0, 2]}')
+    monkeypatch.setenv('STUB_FAILS', 'model.lambda_=0')
+    assert tool('run', '--attempts', '1')[0] == 1
+    tool.ledger.add({'run': 'stranger', 'status': 'finished', 'rows': []})
+    status, out, _ = tool('export', '--to', 'csv')
+    failed, finished = csv.DictReader(io.StringIO(out))
+    assert status == 0
+    assert (failed['status'], failed['model.lambda_'], failed['ARML: mIoU']) == ('failed', '0', '')
+    assert (finished['status'], finished['model.lambda_']) == ('finished', '2')
+    assert (finished['ARML: mIoU'], finished['attempt']) == ('42.0', '1')
+    status, out, _ = tool('export', '--to', 'json', '--out', 'cells.json')
+    assert (status, out) == (0, '')
+    rows = json.loads(Path('cells.json').read_text())
+    assert [row['status'] for row in rows] == ['failed', 'finished']
+
+
+def test_sweep__stop_says_what_runs(tool, fake_tissue):
+    tool.write()
+    status, out, _ = tool('stop')
+    assert (status, 'tiny: asked its workers to stop; 0 cells are running' in out) == (0, True)
+    assert tool('run')[0] == 0  # the wish was not for a worker that came later
+    assert tool('status')[1].endswith('6 cells: 6 finished\n')
 
 
 def test_sweep__ledger_elsewhere(tool, fake_tissue, tmp_path):
@@ -137,6 +186,8 @@ def test_sweep__errors(tool, fake_tissue, capsys):
     status, _, error = tool('run')
     assert (status, 'tiny.yaml: cannot be read' in error) == (2, True)
     tool.write()
+    status, _, error = tool('run', '--storage', 'nonsense')
+    assert (status, '--storage nonsense: is no URL' in error) == (2, True)
     status, _, error = tool('status', data='../nowhere')
     assert (status, '../nowhere' in error) == (2, True)
     status, _, error = tool('table', '--parameter', 'model.lamda_', '--reference', '0')
@@ -148,10 +199,14 @@ def test_sweep__errors(tool, fake_tissue, capsys):
         with pytest.raises(SystemExit, match='2'):
             sweep.main(['run', 'x.yaml', '--workers', value])
         assert f'found {value!r}, expected a whole number from 1' in capsys.readouterr().err
+    for value in ('', '0,', '1,1'):
+        with pytest.raises(SystemExit, match='2'):
+            sweep.main(['run', 'x.yaml', '--gpus', value])
+        assert f'found {value!r}, expected names of GPUs' in capsys.readouterr().err
 
 
 def test_sweep__help(capsys):
-    for command in ('run', 'status', 'table'):
+    for command in ('run', 'retry', 'status', 'stop', 'table', 'export'):
         with pytest.raises(SystemExit, match='0'):
             sweep.main([command, '--help'])
         text = capsys.readouterr().out

@@ -8,6 +8,7 @@ from arml.cli import HelpFormatter, Overrides, run_tool
 FULL = 'configs/arml_resnest101_bcss.py'
 CLASSIFIER = 'configs/arml_resnet38_bcss.py'
 TINY = 'configs/arml_tiny_ebhi.py'
+SYNTHETIC = 'configs/arml_tiny_synthetic.py'
 
 
 def parse_args(argv=None):
@@ -38,6 +39,12 @@ def parse_args(argv=None):
             'loading with augmentation against plain decoding',
             f'--config {TINY} --step',
             add_dataloader,
+        ),
+        (
+            'sweep',
+            'the start of a cell and a sweep of short cells against their own time',
+            '--repeats 3',
+            add_sweep,
         ),
     ):
         work = works.add_parser(
@@ -153,6 +160,14 @@ def add_dataloader(parser):
     parser.add_argument(
         '--step', action='store_true', help="also measure the config's training step"
     )
+
+
+def add_sweep(parser):
+    parser.add_argument('--config', default=SYNTHETIC, help='config file, for synthetic tissue')
+    parser.add_argument('--cells', type=int, default=12, help='cells of a sweep')
+    parser.add_argument('--epochs', type=int, default=1, help='of each segmentor')
+    parser.add_argument('--draw', type=int, default=24, help='training tiles to draw')
+    parser.add_argument('--draw-size', type=int, default=224, help='their side in pixels')
 
 
 def main(argv=None) -> int:

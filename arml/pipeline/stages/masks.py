@@ -28,6 +28,8 @@ class MaskStage(Stage):
         **kwargs: As of :class:`~arml.pipeline.stage.Stage`; ``inputs['checkpoint']`` is the classifier.
     """
 
+    tracked_as = 'masks'
+
     def __init__(
         self, *args: Any, masks_section: str = 'pseudo_masks', examples: int = 6, **kwargs: Any
     ) -> None:

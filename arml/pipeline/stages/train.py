@@ -15,8 +15,11 @@ from mmengine.dist import barrier, is_main_process
 from arml.config.overrides import check_path
 from arml.config.sections import name_apart, runner_config, section_of, set_leaf
 from arml.config.spelling import check_arguments
+from arml.config.text import config_text, unformatted
+from arml.device import device_of
 from arml.engine import StageRunner, distributed
 from arml.engine import checkpoint as checkpoints
+from arml.engine.allocator import keep_freed_memory
 from arml.errors import ConfigError
 from arml.models.weights import check_initial, locate
 from arml.pipeline import checks, loading_checks
@@ -38,6 +41,8 @@ WATCHING = ('logger', 'timer', 'visualization', 'parameter_check', 'runtime_info
 @STAGES.register_module()
 class TrainStage(Stage):
     """Train the model of a section; its product is the checkpoint, chosen on validation or the last."""
+
+    tracked_as = 'checkpoint'
 
     def settings(self) -> dict[str, Any]:
         """The section, its hooks but for what only watches, its card, the number of processes."""
@@ -113,6 +118,8 @@ class TrainStage(Stage):
     def run(self, context: Context) -> Outcome:
         """Train, or go on training, and keep the chosen parameters as ``checkpoint.pth``."""
         start = time.time()
+        if device_of(None).type == 'cpu':
+            keep_freed_memory()
         settings = self.bound(self._runner_settings(), context.inputs)
         runner = StageRunner.from_cfg(self._config_of(settings, context))
         runner.train()
@@ -179,7 +186,7 @@ class TrainStage(Stage):
         settings['default_hooks']['checkpoint']['meta'] = {
             **self._card(),
             'stage': self.name,
-            'config': self.config.pretty_text,
+            'config': config_text(self.config),
             'section': self.section,
             'seed': self.config.randomness['seed'],
         }
@@ -192,7 +199,7 @@ class TrainStage(Stage):
         )
         name_apart(settings)
         distributed.wrap_for_machine(settings)
-        return Config(settings)
+        return unformatted(settings)
 
     @staticmethod
     def _keep_chosen(folder: Path) -> None:

@@ -1,0 +1,170 @@
+"""A cell as a process of its own: started, watched and, if need be, ended."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock
+
+from arml.ablation.cells import Cell
+from arml.ablation.sweep_file import Sweep
+
+#: Seconds from asking a process to end to killing it.
+GRACE = 10.0
+#: Seconds until a process, or a cell that another worker has, is looked at again.
+PAUSE = 0.2
+#: Held by the worker that has a cell, in the cell's work dir.
+LOCK = 'sweep.lock'
+#: Output of the processes of a cell, in its work dir; what each attempt says is added.
+LOG = 'log.txt'
+
+
+class Started(Protocol):
+    """A process that leads a session of its own, as :class:`subprocess.Popen` has it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+
+
+def command_of(sweep: Sweep, cell: Cell, folder: Path, fixed: Sequence[str] = ()) -> list[str]:
+    """The program and the arguments that run a cell, without the interpreter.
+
+    Args:
+        sweep: The sweep file.
+        cell: One of its cells.
+        folder: Where the work dirs of its cells lie.
+        fixed: Further ``KEY=VALUE`` for all cells.
+    """
+    return [
+        str(sweep.program), str(sweep.config), '--resume', '--work-dir', str(folder / cell.run),
+        '--cfg-options', *cell.options, *fixed,
+    ]  # fmt: skip
+
+
+def environment_of(
+    sweep: Sweep, cell: Cell, threads: int, gpu: str | None = None
+) -> dict[str, str]:
+    """The environment of a cell's process.
+
+    Trackers learn of the sweep by W&B's own variables; ``OMP_NUM_THREADS`` is left as it is where it is set.
+
+    Args:
+        sweep: The sweep file.
+        cell: One of its cells.
+        threads: Threads for this process, >= 1.
+        gpu: What ``CUDA_VISIBLE_DEVICES`` is set to; None leaves it.
+    """
+    found = {
+        'OMP_NUM_THREADS': str(threads),
+        **os.environ,
+        'WANDB_RUN_GROUP': sweep.name,
+        'WANDB_NAME': cell.title,
+        'WANDB_RUN_ID': cell.run,
+        'WANDB_RESUME': 'allow',
+    }
+    if sweep.tags:
+        found['WANDB_TAGS'] = ','.join(sweep.tags)
+    if gpu is not None:
+        found['CUDA_VISIBLE_DEVICES'] = gpu
+    return found
+
+
+def run_process(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    stop: threading.Event,
+    look: Callable[[], bool] | None = None,
+    start: Callable[..., Started] | None = None,
+) -> int:
+    """Run a Python program to its end, or to ours.
+
+    It dies with this process (on Linux also where this one is killed), and Ctrl-C at the terminal does not
+    reach it: whoever started it ends it.
+
+    Args:
+        command: Program and arguments, without the interpreter.
+        log: File that its output is added to.
+        environment: All its environment variables.
+        stop: Ends the process when set.
+        look: Called every ``PAUSE`` seconds; ends the process when true.
+        start: Starts it; None: :func:`start_fresh`.
+
+    Returns:
+        Its exit status; negative for the signal that ended it.
+    """
+    process = (start or start_fresh)(command, log, environment)
+    try:
+        while process.poll() is None and not stop.wait(PAUSE):
+            if look is not None and look():
+                break
+    finally:
+        end(process)
+    return process.returncode
+
+
+def start_fresh(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Started:
+    """Start a Python program in a new interpreter. Arguments as of :func:`run_process`."""
+    bootstrap = str(Path(__file__).with_name('child.py'))
+    with log.open('a', encoding='utf-8') as output:
+        return subprocess.Popen(
+            [sys.executable, '-I', bootstrap, str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env=dict(environment), start_new_session=True,
+        )  # fmt: skip
+
+
+def end(process: Started) -> None:
+    """End a process and those that it started: ask, then kill."""
+    for wish, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wish)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+
+
+def is_running(work: Path) -> bool:
+    """Whether a worker has the cell of this work dir."""
+    file = work / LOCK
+    if not file.is_file():
+        return False
+    lock = FileLock(file)
+    with contextlib.suppress(TimeoutError):  # filelock.Timeout is one
+        lock.acquire(timeout=0)
+        lock.release()
+        return False
+    return True
+
+
+def running_cells(folder: Path) -> set[str]:
+    """The runs that a worker has in hand, by their locks."""
+    return {work.name for work in folder.glob('*/') if is_running(work)}
+
+
+def last_lines(work: Path, count: int) -> list[str]:
+    """The end of a cell's log; empty if it has none."""
+    file = work / LOG
+    if not file.is_file():
+        return []
+    return file.read_text(encoding='utf-8', errors='replace').splitlines()[-count:]
+
+
+def mark_attempt(work: Path, attempt: int, host: str) -> None:
+    """Write a line into a cell's log that says which attempt follows."""
+    with (work / LOG).open('a', encoding='utf-8') as log:
+        log.write(f'--- attempt {attempt}, {time.strftime("%Y-%m-%d %H:%M:%S")}, on {host}\n')

@@ -1,0 +1,303 @@
+"""A worker: takes one cell after the other and runs each as a process."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.trial import Trial
+
+from arml.ablation.cells import Cell
+from arml.ablation.live import View
+from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row
+from arml.ablation.process import (
+    LOCK,
+    PAUSE,
+    Started,
+    command_of,
+    environment_of,
+    last_lines,
+    mark_attempt,
+    run_process,
+    start_fresh,
+)  # fmt: skip
+from arml.ablation.queue import HOST, Queue, Work, attributes_of
+from arml.ablation.study import StorageError, reaching
+from arml.ablation.warm import Warm
+from arml.atomic import unwritable
+from arml.progress import duration
+
+#: In a sweep's folder; held by whoever decides what is run next.
+CLAIM = 'claim.lock'
+#: Seconds until an idle worker looks again whether a cell has come back.
+IDLE = 1.0
+#: Seconds that a worker goes on asking a storage that does not answer.
+PATIENCE = 120.0
+#: Characters of a log's end that a trial keeps.
+NOTE = 2000
+
+
+class Failed(Exception):
+    """The cell has no result; its line says why."""
+
+
+class Stopped(Exception):
+    """The cell was ended because the sweep is stopped; it has no line."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a worker runs its cells with.
+
+    Attributes:
+        threads: Of a process, >= 1.
+        gpu: What ``CUDA_VISIBLE_DEVICES`` is set to; None leaves it.
+        warm: Whether its cells are forks of a process that has imported everything.
+        sampler: Makes the sampler for the next trial from the number of trials before it.
+    """
+
+    threads: int = 1
+    gpu: str | None = None
+    warm: bool = False
+    sampler: Callable[[int], optuna.samplers.BaseSampler] | None = None
+
+
+class Worker:
+    """Runs cells until none is left that it might get.
+
+    Args:
+        work: Sweep and places.
+        queue: Of this sweep.
+        study: Of this sweep; its own object in each worker.
+        url: Of the study's storage, for messages.
+        view: Takes messages.
+        stop: Ends it, and the cell that it runs, when set.
+        seat: What it runs its cells with.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        queue: Queue,
+        study: optuna.Study,
+        url: str,
+        view: View,
+        stop: threading.Event,
+        seat: Seat,
+    ) -> None:
+        self.work, self.queue, self.study, self.url = work, queue, study, url
+        self.view, self.stop, self.seat = view, stop, seat
+        self._claim = FileLock(work.folder / CLAIM)
+        self._cell: FileLock | None = None
+        self._recorded = False
+        self._warm: Warm | None = None
+
+    def run(self) -> None:
+        """Take cells until none is left. An idle worker waits for those of others, which may come back.
+
+        Raises:
+            ArmlError: If ledger or work dir cannot be written, or the storage is out of reach for long.
+        """
+        try:
+            self._run()
+        finally:
+            if self._warm is not None:
+                self._warm.close()
+
+    def _run(self) -> None:
+        silent_since = None
+        while not self.stop.is_set():
+            try:
+                with reaching(self.url):
+                    going_on = self._take()
+            except StorageError as error:
+                if silent_since is None:
+                    silent_since = time.monotonic()
+                    self.view.say(f'{error} Asking again for {duration(PATIENCE)}.')
+                if time.monotonic() - silent_since > PATIENCE:
+                    raise
+                self.stop.wait(IDLE * 5)
+                continue
+            silent_since = None
+            if going_on is None:
+                return
+            if not going_on:
+                self.stop.wait(IDLE)
+
+    def _take(self) -> bool | None:
+        """Run the next cell: True; False if there is none now, None if there will be none."""
+        if not acquired(self._claim, self.stop):
+            return False
+        try:
+            self.queue.bury(self.study)
+            if not self.queue.ready(self.study):
+                return False if self.queue.others_run(self.study) else None
+            if self.seat.sampler is not None:
+                self.study.sampler = self.seat.sampler(len(self.study.get_trials(deepcopy=False)))
+            self._recorded = False
+            try:
+                self.study.optimize(self._objective, n_trials=1, catch=(Failed, Stopped))
+            except Exception:
+                # Once the ledger has the line, it is no matter if the study cannot be told: the trial was
+                # taken for dead, or the storage is away. Whoever comes next reads the ledger.
+                if not self._recorded:
+                    raise
+        finally:
+            self._claim.release(force=True)
+            if self._cell is not None:
+                self._cell.release(force=True)
+                self._cell = None
+        return True
+
+    def _objective(self, trial: Trial) -> float:
+        """Run the cell of a trial. Begins with the claim held, and lets go of it when the cell is locked."""
+        cell = self.queue.cell_of(trial)
+        for name, value in {**attributes_of(cell), 'host': HOST}.items():
+            trial.set_user_attr(name, value)
+        self._lock(cell)
+        row = self.work.adopt(cell) or self._attempt(trial, cell)
+        self._recorded = True
+        if row is None:
+            raise Stopped
+        self._report(row, cell)
+        if row['status'] == 'pruned':
+            raise optuna.TrialPruned
+        if row['status'] == 'failed':
+            raise Failed(f'exit {row["exit"]}')
+        self._recorded = False
+        value = self.queue.value(row)
+        self._recorded = True
+        if value is None:
+            raise Failed('it has no value')
+        return value
+
+    def _lock(self, cell: Cell) -> None:
+        """Lock the cell, then let others claim; wait where a worker that was taken for dead still has it."""
+        work = self.work.folder / cell.run
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            self._cell = FileLock(work / LOCK)
+            self._cell.acquire(timeout=0)
+        except Timeout:
+            self._claim.release()
+            self.view.say(f'{cell.run}: another process runs it: {cell.title}')
+            if not acquired(self._cell, self.stop):
+                self._recorded = True
+                raise Stopped from None
+        except OSError as error:
+            raise unwritable(work / LOCK, error) from error
+        self._claim.release()
+
+    def _attempt(self, trial: Trial, cell: Cell) -> dict[str, Any] | None:
+        """Run the cell's process; its line, which the ledger has then. None if it was stopped."""
+        work, sweep, fixed = self.work.folder / cell.run, self.work.sweep, self.work.fixed
+        attempt = self.work.ledger.failures().get(cell.run, 0) + 1
+        trial.set_user_attr('attempt', attempt)
+        watch = self.queue.watch(trial, cell)
+        pruned = False
+
+        def look() -> bool:
+            nonlocal pruned
+            pruned = watch is not None and watch()
+            return pruned
+
+        began = time.time()
+        try:
+            mark_attempt(work, attempt, HOST)
+            status = run_process(
+                command_of(sweep, cell, self.work.folder, fixed),
+                log=work / 'log.txt',
+                environment=environment_of(sweep, cell, self.seat.threads, self.seat.gpu),
+                stop=self.stop,
+                look=look,
+                start=self._starter(),
+            )
+        except OSError as error:
+            raise unwritable(work / 'log.txt', error) from error
+        seconds = time.time() - began
+        row = finished_row(sweep, cell, fixed, work, attempt, seconds) if status == 0 else None
+        if row is not None:
+            if watch is not None:
+                watch()  # what came since the last look
+            self.work.ledger.add_finished(row)
+            return row
+        if pruned:
+            found = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+            step = max(found)
+            row = unfinished_row(
+                sweep, cell, fixed, attempt, seconds, 'pruned', value=found[step], step=step
+            )
+        elif self.stop.is_set():
+            return None
+        else:
+            log = last_lines(work, LAST_LINES)
+            if status == 0:
+                log = [*log, _foreign(work, cell)][-LAST_LINES:]
+            row = unfinished_row(sweep, cell, fixed, attempt, seconds, exit=status, log=log)
+        self.work.ledger.add(row)
+        if row['status'] == 'failed':  # for the dashboard
+            trial.set_user_attr('exit', status)
+            trial.set_user_attr('log', '\n'.join(row['log'])[-NOTE:])
+        return row
+
+    def _starter(self) -> Callable[..., Started]:
+        """What starts a cell. A warm process is this thread's own: it dies with the thread that made it."""
+        if not self.seat.warm:
+            return start_fresh
+        if self._warm is None:
+            threads = {'OMP_NUM_THREADS': str(self.seat.threads), **os.environ}
+            log = self.work.folder / f'warm-{HOST}-{os.getpid()}-{threading.get_ident()}.txt'
+            self._warm = Warm(log, threads)
+        return self._warm.start
+
+    def _report(self, row: dict[str, Any], cell: Cell) -> None:
+        """Say how the cell ended."""
+        failures = self.work.ledger.failures()
+        if row['status'] == 'failed' and self.work.tries_left(cell.run, failures) > 0:
+            self.view.say(f'{cell.run} failed (exit {row["exit"]}), is tried again: {cell.title}')
+            return
+        standing = self.queue.standing(self.study)
+        left = self.view.left(standing)
+        took = [] if row['seconds'] is None else [duration(row['seconds'])]
+        took += [f'about {duration(left)} left'] if left else []
+        of = '' if standing.total is None else f'/{standing.total}'
+        self.view.say(
+            f'[{standing.ended}{of}] {cell.run} {row["status"]}: {cell.title} ({"; ".join(took)})'
+        )
+
+
+def acquired(lock: FileLock, stop: threading.Event) -> bool:
+    """Wait for a lock; false if the sweep is stopped meanwhile.
+
+    Raises:
+        ArmlError: If its file cannot be made.
+    """
+    while not stop.is_set():
+        with contextlib.suppress(Timeout):
+            try:
+                lock.acquire(timeout=PAUSE)
+            except OSError as error:
+                if isinstance(error, Timeout):
+                    raise
+                raise unwritable(lock.lock_file, error) from error
+            return True
+    return False
+
+
+def cpus() -> int:
+    """Processors that this process may use, which on a cluster are fewer than the machine has."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _foreign(work: Any, cell: Cell) -> str:
+    return (
+        f'sweep: {work / "result.json"} is of the run {result_in(work).get("run")}, expected {cell.run}. '
+        'Config, data or code were changed after the sweep was started; start it again.'
+    )

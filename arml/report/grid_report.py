@@ -1,0 +1,275 @@
+"""The report on one sweep that is a grid: table, tests, the paper beside, plots, what is missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arml.atomic import write_text
+from arml.errors import ConfigError
+from arml.report import paper_comparison as beside_paper
+from arml.report import provenance
+from arml.report.grid_plots import grid_plots
+from arml.report.labels import assignment, markdown_escape, parameter_title, value_title
+from arml.report.options import ReportOptions
+from arml.report.paper_tables import PaperTable, paper_table
+from arml.report.scores_table import ScoresTable, latex, markdown, scores_table, wide_frame
+from arml.report.stats import LEVEL, smallest_seen
+from arml.report.sweep_cells import Group, SweepRuns, find_group, groups_of, varied
+from arml.report.table import PREFIXES
+
+#: Seeds a line below which a report says how little its tests can see.
+MANY_SEEDS = 10
+
+
+@dataclass
+class SweepReport:
+    """A sweep's part of a report.
+
+    Attributes:
+        markdown: Its text; pictures lie beside it.
+        latex: Its table.
+        data: Everything as numbers.
+        files: What was written.
+        remarks: What could not be read, for the user's terminal.
+    """
+
+    markdown: str = ''
+    latex: str = ''
+    data: dict[str, Any] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepReport:
+    """Make the report of a grid, its plots and its CSV file.
+
+    Args:
+        runs: The sweep and its cells.
+        options: How to read it.
+        out: Folder for plots and CSV.
+
+    Raises:
+        DataError: If no cell is finished, the cells are of several data sets, or one has no such row.
+        ConfigError: If two of ``options.comparators`` are lines of it.
+        ArmlError: If a file cannot be written.
+    """
+    groups, names = groups_of(runs.entries), varied(runs.entries)
+    comparator = comparator_of(runs.name, groups, options)
+    paper = paper_table(runs.tag) if runs.tag else None
+    refusal = '' if paper is None else beside_paper.why_not(
+        paper, runs.dataset, options.row, options.protocol
+    )  # fmt: skip
+    own = paper is not None and not refusal
+    paper_notes: list[str] = []
+    paper_rows = {} if paper is None else beside_paper.rows_by_group(
+        paper, groups, runs.dataset if own else beside_paper.PAPER_DATASET
+    )  # fmt: skip
+    table = scores_table(
+        groups, names, runs.classes, options.row, options.metric, options.protocol, comparator,
+        options.test, options.correction, paper_rows if own else None,
+    )  # fmt: skip
+    check_metric(runs, table, options)
+    plots = grid_plots(runs, table, comparator, out, options.tiles)
+    made = provenance.record(runs)
+    notes = notes_of(runs, table, comparator, options)
+    frame = wide_frame(table)
+    csv = out / f'{runs.name}.csv'
+    write_text(csv, frame.to_csv(index=False))
+    sections = [
+        f'## {markdown_escape(runs.name)}',
+        lead(runs, groups, names),
+        markdown(table),
+        '\n'.join(f'- {note}' for note in notes),
+    ]
+    data: dict[str, Any] = {
+        'sweep': runs.name, 'method': runs.method, 'row': options.row,
+        'protocol': options.protocol, 'metric': table.metric, 'test': options.test,
+        'comparator': comparator and dict(comparator.values), 'dagger': options.correction,
+        'made_with': made, 'lines': [_line(line, options.row) for line in table.lines],
+        'notes': notes,
+    }  # fmt: skip
+    if comparator is not None:
+        sections += [
+            f'### Against {markdown_escape(assignment(comparator.values))}',
+            beside_paper.tests_table(table, comparator.label),
+        ]
+    if paper is not None:
+        text, data['paper'] = _paper_section(
+            runs, table, paper, paper_rows, refusal, comparator, options
+        )
+        sections += text
+        if own:
+            paper_notes = [f'Paper: {paper.source}.', *data['paper']['notes']]
+    for plot in plots.plots:
+        sections.append(f'### {plot.title}\n\n![{plot.title}]({plot.file.name})\n\n{plot.caption}')
+    missing = provenance.unfinished(runs)
+    if missing:
+        sections += ['### Missing and failed cells', missing]
+    sections += ['### How it was made', provenance.text(runs, made)]
+    return SweepReport(
+        markdown='\n\n'.join(section for section in sections if section),
+        latex=latex(
+            table, f'{runs.name}, {runs.dataset}', f'tab:{runs.name}', [*notes, *paper_notes]
+        ),
+        data={**data, 'plots': [plot.file.name for plot in plots.plots]},
+        files=[csv, *plots.files],
+        remarks=plots.remarks,
+    )
+
+
+def comparator_of(name: str, groups: Sequence[Group], options: ReportOptions) -> Group | None:
+    """The line of a sweep that is one of the comparators a user names; None if none is.
+
+    Raises:
+        ConfigError: If two are.
+    """
+    found = {text: find_group(groups, text) for text in options.comparators}
+    found = {text: group for text, group in found.items() if group is not None}
+    if len(found) > 1:
+        raise ConfigError(
+            f'--comparator: found {" and ".join(found)}, both lines of the sweep {name}; its other lines '
+            'can be tested against one'
+        )
+    return next(iter(found.values()), None)
+
+
+def check_metric(runs: SweepRuns, table: ScoresTable, options: ReportOptions) -> None:
+    """Refuse a score that no run has.
+
+    Raises:
+        ConfigError: If so; names those that there are.
+    """
+    if any(line.scores[table.metric].n for line in table.lines):
+        return
+    known = {
+        name.removeprefix(PREFIXES[options.protocol]): None
+        for entry in runs.finished
+        for name, value in entry.metrics(options.row).items()
+        if value is not None and name.startswith('B.') == (options.protocol == 'B')
+    }
+    raise ConfigError(
+        f'sweep {runs.name}: --metric: found {options.metric!r}, but {options.row} has under protocol '
+        f'{options.protocol} {", ".join(known) or "no score"}'
+    )
+
+
+def lead(runs: SweepRuns, groups: Sequence[Group], names: Sequence[str]) -> str:
+    """What varies, and how much of it is there."""
+    parts = []
+    for name in names:
+        values = dict.fromkeys(value_title(name, group.values[name]) for group in groups)
+        title = parameter_title(name)
+        path = '' if title == name else f' (`{name}`)'
+        parts.append(f'{markdown_escape(title)}{path}: {", ".join(map(markdown_escape, values))}')
+    what = '; '.join(parts) or 'only the seed varies'
+    return f'{what}. {provenance.counts_text(runs)}.'
+
+
+def notes_of(
+    runs: SweepRuns, table: ScoresTable, comparator: Group | None, options: ReportOptions
+) -> list[str]:
+    """How the table is read and what it cannot say; plain text."""
+    splits = {entry.line(options.row).get('split') for entry in runs.finished}
+    split = ', '.join(sorted(str(each) for each in splits))
+    title = beside_paper.score_title(table.metric)
+    protocol = {'A': 'background dropped', 'B': 'background counts'}[options.protocol]
+    notes = [
+        f'{options.row} on {runs.dataset}, {split} split, protocol {options.protocol} ({protocol}), '
+        'percent; mean ± standard deviation over n seeds (n - 1 in the denominator). '
+        'Columns of classes are IoU.'
+    ]
+    if len(table.lines) > 1:
+        notes.append('Bold: the highest mean of a column, among lines with all their seeds.')
+    if any(value_title(k, v) == '∞' for line in table.lines for k, v in line.group.values.items()):
+        notes.append('ω = ∞ (drop): pixels on which the two other networks disagree are left out.')
+    if comparator is None:
+        if len(table.lines) > 1:
+            notes.append('No line was named to compare with (--comparator), so nothing is tested.')
+    else:
+        notes.append(_dagger_note(table, comparator, title, options))
+        seeds = len(comparator.scores(options.row, table.metric))
+        if 1 < seeds < MANY_SEEDS:
+            notes.append(
+                f'Few seeds: with n = {seeds} on both sides an observed difference below '
+                f'{smallest_seen(seeds):.1f} standard deviations of a line cannot reach p < {LEVEL} '
+                "(Student's t-test, uncorrected). No dagger does not mean no difference."
+            )
+    if any(line.missing for line in table.lines):
+        notes.append('Lines without all their seeds say so (2 of 3); the missing cells are listed.')
+    return notes
+
+
+def _dagger_note(table: ScoresTable, comparator: Group, title: str, options: ReportOptions) -> str:
+    tested = [line.tests[table.metric] for line in table.lines if table.metric in line.tests]
+    possible = sum(test.p == test.p for test in tested)
+    if not possible:
+        return (
+            f'No line could be tested against {assignment(comparator.values)}: a test needs two seeds '
+            'a side, and some spread.'
+        )
+    which = (
+        f'Holm-corrected over the {possible} lines that could be tested'
+        if options.correction == 'holm'
+        else 'not corrected for the number of lines'
+    )
+    return (
+        f'† {title} differs from {assignment(comparator.values)}: p < {LEVEL}, '
+        f'{beside_paper.title_of_test(options.test)}, {which}. Raw and corrected p of every score are in '
+        'report.json.'
+    )
+
+
+def _paper_section(
+    runs: SweepRuns, table: ScoresTable, paper: PaperTable, rows: dict, refusal: str,
+    comparator: Group | None, options: ReportOptions,
+) -> tuple[list[str], dict[str, Any]]:  # fmt: skip
+    """Ours beside the paper's, as text and as numbers."""
+    data: dict[str, Any] = {'table': paper.name, 'source': paper.source, 'not_comparable': refusal}
+    names = [row.name for row in rows.values()]
+    dataset = beside_paper.PAPER_DATASET if refusal else runs.dataset
+    notes = paper.notes_of(names, dataset)
+    data |= {'notes': notes, 'left_out': paper.left_out}
+    text = [f'### Beside {paper.name} of the paper']
+    if not rows:
+        return [*text, f'{paper.name} has no row of these values.'], data
+    if not refusal:
+        found = beside_paper.beside(table, options.paper_n)
+        data['values'] = found
+        text.append(beside_paper.beside_table(found))
+        if options.paper_n is not None:
+            text.append(
+                f"p: two-tailed Welch's t-test from the paper's mean and spread with n = {options.paper_n}, "
+                'as given by --paper-n; the paper does not state its n. Not corrected.'
+            )
+    elif table.metric in next(iter(rows.values())).scores and len(rows) > 1:
+        place = next((i for i in rows if table.lines[i].group is comparator), next(iter(rows)))
+        reference = table.lines[place].group.label
+        found = beside_paper.differences_beside(table, rows, place)
+        data['differences'] = found
+        text += [
+            f'Values are not comparable: {refusal}. Only differences between lines stand side by side, and '
+            'they too are of another task.',
+            beside_paper.differences_beside_table(table, found, runs.dataset, reference),
+        ]
+    else:
+        text.append(f'Not comparable: {refusal}.')
+    text.append('\n'.join(f'- {note}' for note in [f'Source: {paper.source}.', *notes]))
+    return text, data
+
+
+def _line(line, row: str) -> dict[str, Any]:
+    """A line of the table in numbers, single seeds included."""
+    return {
+        'label': line.group.label,
+        'values': dict(line.group.values),
+        'cells': [
+            {
+                'run': entry.run, 'seed': entry.seed, 'status': entry.status,
+                'reason': entry.reason or None, 'metrics': dict(entry.metrics(row)),
+            }
+            for entry in line.group.entries
+        ],
+        'scores': {name: vars(score) for name, score in line.scores.items()},
+        'tests': {name: vars(test) for name, test in line.tests.items()},
+    }  # fmt: skip

@@ -1,0 +1,134 @@
+"""Where the numbers of a report come from, and which cells have none."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from arml.progress import duration
+from arml.report.labels import markdown_escape, plural
+from arml.report.sweep_cells import SEED, Entry, SweepRuns
+
+#: Characters of the reason of a failed cell that a report shows.
+LONGEST_REASON = 200
+
+
+def counts_text(runs: SweepRuns) -> str:
+    """How many cells there are and what became of them."""
+    counts = Counter(entry.status for entry in _distinct(runs.entries))
+    total = sum(counts.values())
+    parts = [f'{counts[status]} {status}' for status in counts]
+    return f'{plural(total, "cell")}: ' + ', '.join(parts)
+
+
+def unfinished(runs: SweepRuns) -> str:
+    """A list of the cells without a result, with the last line of the log of a failed one; may be empty."""
+    lines = []
+    for entry in runs.entries:
+        if entry.status in ('finished', 'pruned'):
+            continue
+        values = ', '.join(f'{name}={value}' for name, value in entry.parameters.items())
+        reason = entry.reason[:LONGEST_REASON]
+        if entry.status == 'failed' and not reason:
+            reason = f'exit {entry.row.get("exit")}, no log'
+        lines.append(f'- {entry.status}: `{values}`' + (f' - {_code(reason)}' if reason else ''))
+    return '\n'.join(lines)
+
+
+def record(runs: SweepRuns) -> dict[str, Any]:
+    """What the finished runs were made with: each value that occurs."""
+    rows = [entry.row for entry in _distinct(runs.finished)]
+    versions: dict[str, set[str]] = {}
+    for row in rows:
+        for package, version in (row.get('versions') or {}).items():
+            versions.setdefault(package, set()).add(str(version))
+    return {
+        'config': runs.config,
+        'dataset': runs.dataset,
+        'data': {name: sorted(found) for name, found in _fingerprints(rows).items()},
+        'commits': _each(rows, 'commit'),
+        'machines': _each(rows, 'machine'),
+        'gpus': _each(rows, 'gpu'),
+        'threads': _each(rows, 'threads'),
+        'fixed': _each(rows, 'fixed'),
+        'versions': {package: sorted(found) for package, found in versions.items()},
+        'seeds': _each([{'seed': entry.seed} for entry in runs.finished], 'seed'),
+        'finished': [min(_each(rows, 'finished_at')), max(_each(rows, 'finished_at'))]
+        if _each(rows, 'finished_at') != [None]
+        else [],
+        'seconds': sum(row.get('seconds') or 0 for row in rows),
+        'strangers': runs.strangers,
+    }
+
+
+def text(runs: SweepRuns, found: dict[str, Any]) -> str:
+    """:func:`record` as a paragraph."""
+    commits = [str(commit)[:7] for commit in found['commits']]
+    parts = [
+        f'Config `{found["config"]}`, data set {markdown_escape(found["dataset"])}, seeds '
+        f'{", ".join(map(str, found["seeds"]))}',
+        f'commit {", ".join(f"`{commit}`" for commit in commits)}',
+        f'device {", ".join(str(gpu or "CPU") for gpu in found["gpus"])}, threads '
+        f'{", ".join(map(str, found["threads"]))}',
+        f'{duration(found["seconds"])} of process time in all',
+    ]
+    lines = ['; '.join(parts) + '.']
+    fixed = constants(runs)
+    if fixed:
+        lines.append(
+            'The same in all cells: ' + ', '.join(f'`{k}={v}`' for k, v in fixed.items()) + '.'
+        )
+    if len(commits) > 1:
+        lines.append(
+            '**The runs are of several commits**: what changed between them is in the numbers.'
+        )
+    mixed = [package for package, each in found['versions'].items() if len(each) > 1]
+    if mixed:
+        lines.append(f'**The runs are of several versions of {", ".join(mixed)}.**')
+    several = [name for name, each in found['data'].items() if len(each) > 1]
+    if several:
+        lines.append(
+            f'**The runs differ in the data of {", ".join(several)}** (their fingerprints).'
+        )
+    if found['strangers']:
+        lines.append(
+            f'The ledger has {plural(found["strangers"], "finished run")} more that is no cell of this sweep '
+            'as it is now (another config, data or --cfg-options).'
+        )
+    return '\n'.join(lines)
+
+
+def constants(runs: SweepRuns) -> dict[str, Any]:
+    """The parameters that have one value in all cells, without the seed."""
+    values: dict[str, list] = {}
+    for entry in runs.entries:
+        for name, value in entry.parameters.items():
+            values.setdefault(name, []).append(value)
+    return {
+        name: found[0]
+        for name, found in values.items()
+        if name != SEED and len(found) == len(runs.entries) and len(set(map(repr, found))) == 1
+    }
+
+
+def _fingerprints(rows: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
+    """The fingerprints of the data by ``stage.use``, as the runs say them."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for stage, uses in (row.get('data') or {}).items():
+            for use, fingerprint in (uses or {}).items():
+                found.setdefault(f'{stage}.{use}', set()).add(str(fingerprint))
+    return found
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """One entry per run: equal cells are one."""
+    return list({entry.run: entry for entry in entries}.values())
+
+
+def _each(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    """The different values of a field, in the order of their first appearance."""
+    return list({repr(row.get(key)): row.get(key) for row in rows}.values())
+
+
+def _code(text: str) -> str:
+    return f'`{text.replace("`", "ʼ")}`'

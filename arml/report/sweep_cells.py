@@ -1,0 +1,287 @@
+"""The cells of a sweep beside what its ledger says of them, grouped over seeds."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from arml.errors import DataError
+from arml.report.labels import label_of
+from arml.report.result import load_result
+
+SEED = 'randomness.seed'
+#: What lines of older versions lack, and the result in the work dir has.
+IN_RESULT = ('classes', 'histories', 'stages')
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One combination of values and what became of it.
+
+    Attributes:
+        parameters: Values by dotted path, the seed included.
+        run: Key of the run.
+        status: ``'finished'``, ``'failed'``, ``'pruned'`` or ``'missing'``.
+        row: Its newest line of the ledger that counts; None if missing.
+    """
+
+    parameters: Mapping[str, Any]
+    run: str
+    status: str
+    row: Mapping[str, Any] | None = None
+
+    @property
+    def seed(self) -> Any:
+        """The seed: as varied, or as the run says; None if neither is known."""
+        return self.parameters.get(SEED, (self.row or {}).get('seed'))
+
+    @property
+    def reason(self) -> str:
+        """The last line of the log of a failed one; empty otherwise."""
+        log = (self.row or {}).get('log') or []
+        return next((line.strip() for line in reversed(log) if line.strip()), '')
+
+    def line(self, name: str) -> Mapping[str, Any] | None:
+        """A line of its table, with ``split`` and ``metrics``; None if it is not finished.
+
+        Raises:
+            DataError: If it is finished and has no such line.
+        """
+        if self.status != 'finished':
+            return None
+        for line in self.row['rows']:
+            if line['name'] == name:
+                return line
+        names = ', '.join(line['name'] for line in self.row['rows'])
+        raise DataError(
+            f'run {self.run}: has no row {name!r}; it has {names}. Name one of them: --row'
+        )
+
+    def metrics(self, name: str) -> Mapping[str, Any]:
+        """The scores of a line of its table; empty if it is not finished.
+
+        Raises:
+            DataError: If it is finished and has no such line.
+        """
+        line = self.line(name)
+        return {} if line is None else line['metrics']
+
+
+@dataclass(frozen=True)
+class SweepRuns:
+    """A sweep and all that is known of its cells.
+
+    Attributes:
+        name: Its name.
+        config: Name of the config that it varies.
+        tag: Table of the paper that it repeats, ``'table3'``; None if none.
+        method: ``'grid'``, ``'random'`` or ``'bayes'``.
+        metric: The metric that its file names, ``'test/mIoU'`` or ``'segmentor/val/mIoU'``.
+        goal: ``'maximize'`` or ``'minimize'``.
+        entries: Of a grid: one per combination; of a search: one per run.
+        strangers: Finished lines of the ledger that are no cells of the sweep as it is now.
+        logarithmic: Parameters of a search that are drawn on a logarithmic scale.
+    """
+
+    name: str
+    config: str
+    tag: str | None
+    method: str
+    metric: str
+    goal: str
+    entries: Sequence[Entry]
+    strangers: int = 0
+    logarithmic: frozenset[str] = frozenset()
+
+    @property
+    def finished(self) -> list[Entry]:
+        """The finished ones."""
+        return [entry for entry in self.entries if entry.status == 'finished']
+
+    @cached_property
+    def dataset(self) -> str:
+        """Name of the data set of its finished runs.
+
+        Raises:
+            DataError: If no run is finished, or they are of several data sets.
+        """
+        return self._one('dataset', lambda row: str(row['dataset']))
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes, of the finished runs.
+
+        Raises:
+            DataError: If no run is finished, or they have different classes.
+        """
+        return self._one('classes', _classes).split(', ')
+
+    def _one(self, what: str, read: Any) -> str:
+        found = dict.fromkeys(read(entry.row) for entry in self.finished)
+        if not found:
+            raise DataError(
+                f'sweep {self.name}: none of its {len(self.entries)} cells is finished; run it first: '
+                f'tools/sweep.py run. {self._what_else()}'
+            )
+        if len(found) > 1:
+            raise DataError(
+                f'sweep {self.name}: its runs are of several {what}: {" and ".join(found)}; '
+                'a table is of one'
+            )
+        return next(iter(found))
+
+    def _what_else(self) -> str:
+        reasons = dict.fromkeys(entry.reason for entry in self.entries if entry.reason)
+        lines = [f'Failed: {reason}.' for reason in reasons]
+        if self.strangers:
+            lines.append(
+                f'The ledger has {self.strangers} finished runs that are no cells of it: of another config, '
+                'data or --cfg-options.'
+            )
+        return ' '.join(lines)
+
+
+def _classes(row: Mapping[str, Any]) -> str:
+    if row.get('classes'):
+        return ', '.join(row['classes'])
+    # A line of an older version, and its work dir is gone: only the scores name them.
+    names = [k[4:] for line in row['rows'] for k in line['metrics'] if k.startswith('IoU.')]
+    return ', '.join(dict.fromkeys(names))
+
+
+def entries_of(
+    cells: Iterable[tuple[Mapping[str, Any], str]],
+    lines: Sequence[Mapping[str, Any]],
+    folder: Path | None = None,
+) -> list[Entry]:
+    """What a ledger says of each cell.
+
+    Args:
+        cells: Values and key of the run of each; equal cells have the same key.
+        lines: All lines of the ledger, oldest first. A finished line counts more than any other, of equal
+            ones the newest.
+        folder: Where the work dirs of the cells lie, if not where their lines say.
+
+    Raises:
+        DataError: If a work dir that is needed holds a result that cannot be read.
+    """
+    known: dict[str, Mapping[str, Any]] = {}
+    for line in lines:
+        older = known.get(line['run'])
+        if line['status'] == 'finished' or older is None or older['status'] != 'finished':
+            known[line['run']] = line
+    for run, line in known.items():
+        if line['status'] == 'finished':
+            known[run] = _located(line, folder)
+    return [
+        Entry(parameters, run, known[run]['status'] if run in known else 'missing', known.get(run))
+        for parameters, run in cells
+    ]
+
+
+def _located(line: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
+    """A finished line with the work dir where it is now, and what lines of older versions lack."""
+    work = Path(line['work_dir']) if line.get('work_dir') else None
+    if folder is not None and (work is None or not work.is_dir()):
+        work = folder / line['run']
+    if work is None or not work.is_dir():
+        return line
+    lacking = [name for name in IN_RESULT if not line.get(name)]
+    if lacking and (work / 'result.json').is_file():
+        result = load_result(work)
+        if result.get('run') == line['run']:
+            line = {**line, **{name: result.get(name) for name in lacking}}
+    return {**line, 'work_dir': str(work)}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that differ in the seed only: one line of a table.
+
+    Attributes:
+        values: The varied parameters but the seed, by dotted path.
+        entries: Its cells, one a seed.
+    """
+
+    values: Mapping[str, Any]
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """Its values in one line."""
+        return label_of(self.values)
+
+    def scores(self, row: str, metric: str) -> dict[Any, float]:
+        """A score by seed, of the cells that have it.
+
+        Raises:
+            DataError: If a finished cell has no such line.
+        """
+        found = {}
+        for entry in self.entries:
+            value = entry.metrics(row).get(metric)
+            if value is not None and math.isfinite(value):
+                found[entry.seed] = float(value)
+        return found
+
+
+def varied(entries: Iterable[Entry]) -> list[str]:
+    """The parameters with more than one value, without the seed, in the order of the sweep."""
+    values: dict[str, set[str]] = {}
+    for entry in entries:
+        for name, value in entry.parameters.items():
+            values.setdefault(name, set()).add(repr(value))
+    return [name for name, found in values.items() if len(found) > 1 and name != SEED]
+
+
+def groups_of(entries: Iterable[Entry]) -> list[Group]:
+    """Groups of cells that differ in the seed only, in the order of the sweep."""
+    entries = list(entries)
+    names = varied(entries)
+    groups: dict[tuple, Group] = {}
+    for entry in entries:
+        values = {name: entry.parameters.get(name) for name in names}
+        key = tuple(map(repr, values.values()))
+        groups.setdefault(key, Group(values)).entries.append(entry)
+    return list(groups.values())
+
+
+def find_group(groups: Iterable[Group], text: str) -> Group | None:
+    """The group that a user names.
+
+    Args:
+        groups: Those of a sweep.
+        text: The value of the one varied parameter (``none``), or ``KEY=VALUE`` with commas between; a key is
+            a dotted path or its last part.
+
+    Returns:
+        None if no group, or more than one, is meant.
+    """
+    found = [group for group in groups if _is_meant(group.values, text)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_meant(values: Mapping[str, Any], text: str) -> bool:
+    if '=' not in text:
+        return len(values) == 1 and all(_same(value, text) for value in values.values())
+    for part in text.split(','):
+        key, _, wanted = (word.strip() for word in part.partition('='))
+        fits = [
+            _same(value, wanted)
+            for path, value in values.items()
+            if key in (path, path.rsplit('.', 1)[-1])
+        ]
+        if not fits or not all(fits):
+            return False
+    return True
+
+
+def _same(value: Any, text: str) -> bool:
+    if str(value) == text:
+        return True
+    try:
+        return float(value) == float(text)
+    except (TypeError, ValueError):
+        return False

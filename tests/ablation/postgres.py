@@ -1,0 +1,103 @@
+"""A PostgreSQL server of our own, thrown away afterwards."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Where distributions put the server's programs that are not on the path.
+PLACES = '/usr/lib/postgresql/*/bin'
+#: Accounts that may run the server where we are root, which it refuses to be.
+ACCOUNTS = ('postgres', 'nobody')
+
+
+def missing() -> str | None:
+    """Why there can be no server here; None if there can be one."""
+    absent = [name for name in ('initdb', 'postgres') if program(name) is None]
+    if absent:
+        return f'no PostgreSQL server here: {", ".join(absent)} not found'
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        return f'no driver of PostgreSQL here: {error}'
+    return None
+
+
+def program(name: str) -> str | None:
+    """A program of the server."""
+    found = shutil.which(name)
+    if found is not None:
+        return found
+    places = sorted(Path('/').glob(f'{PLACES[1:]}/{name}'))
+    return str(places[-1]) if places else None
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """A running server; yields the URL of its database."""
+    # Not in pytest's own folder, which no other account may enter.
+    with tempfile.TemporaryDirectory(prefix='arml-pg-') as folder:
+        account = _account(folder)
+        data = Path(folder) / 'data'
+        quiet = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'cwd': folder, **account}
+        made = subprocess.run(
+            [program('initdb'), '-D', data, '-U', 'arml', '-A', 'trust', '--no-sync', '-E', 'UTF8',
+             '--locale=C'], **quiet,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stdout.decode()
+        port = _free_port()
+        with (Path(folder) / 'log').open('wb') as log:
+            process = subprocess.Popen(
+                [program('postgres'), '-D', data, '-p', str(port), '-k', folder, '-c', 'fsync=off',
+                 '-c', 'listen_addresses=127.0.0.1'],
+                **{**quiet, 'stdout': log},
+            )  # fmt: skip
+        try:
+            url = f'postgresql+psycopg://arml@127.0.0.1:{port}/postgres'
+            _wait(url, process, Path(folder) / 'log')
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _account(folder: str) -> dict:
+    if os.geteuid() != 0:
+        return {}
+    import pwd
+
+    for name in ACCOUNTS:
+        with contextlib.suppress(KeyError):
+            found = pwd.getpwnam(name)
+            os.chown(folder, found.pw_uid, found.pw_gid)
+            return {'user': found.pw_uid, 'group': found.pw_gid, 'extra_groups': []}
+    raise RuntimeError(f'none of the accounts {ACCOUNTS} is here')
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    import psycopg
+
+    end = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url.replace('+psycopg', '')).close()
+            return
+        except psycopg.OperationalError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)

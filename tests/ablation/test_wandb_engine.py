@@ -1,0 +1,225 @@
+"""W&B as the engine: its real commands and agents against a server on the loopback interface."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from tiny_run import CONFIG, TinyRun, shared_run
+
+from arml.ablation import Ledger, cells_of, read_options, read_sweep
+from arml.ablation.wandb_engine import environment_of, register, registered, run_agents
+from arml.errors import ArmlError
+
+sys.path.insert(0, str(ROOT / 'tests' / 'tracking'))
+from loopback import ENTITY, PROJECT, serve  # noqa: E402
+from tracked_run import environment  # noqa: E402
+
+STUB = Path(__file__).with_name('agent_stub.py')
+TEXT = """
+name: {name}
+program: {program}
+method: grid
+metric: {{name: segmentor/val/mIoU, goal: maximize}}
+parameters:
+{parameters}
+command: ['${{env}}', python, '${{program}}', {config}, --resume, --cfg-options, '${{args_no_hyphens}}']
+"""
+GRID = '  train_cfg.max_epochs: {values: [2, 1]}\n  model.swv.omega: {value: 2}'
+
+
+def write(folder, parameters=GRID, program=ROOT / 'tools' / 'train.py', name='table9_tiny'):
+    file = folder / f'{name}.yaml'
+    file.write_text(TEXT.format(name=name, program=program, parameters=parameters, config=CONFIG))
+    return file
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory) -> TinyRun:
+    return shared_run(tmp_path_factory)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with serve() as server, environment(**server.environment(), OMP_NUM_THREADS='1'):
+        yield server
+    import wandb
+
+    wandb.teardown()
+
+
+def wandb_command(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, '-m', 'wandb', *words], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options,
+    )  # fmt: skip
+
+
+def test_wandb_commands__every_parameter_arrives_as_the_override_that_it_is(server, tmp_path):
+    """The file as it is, ``wandb sweep`` and two ``wandb agent``, a program that says what it is given."""
+    values = {
+        'model.swv.omega': 'drop', 'model.lambda_': 1e-3, 'classifier.model.neck.enabled': False,
+        'load_from': None, 'model.network.decode_head.pool_scales': [1, 2], 'train_cfg.max_epochs': 3,
+        'classifier.train_cfg.max_epochs': [1, 2],
+    }  # fmt: skip
+    lines = [
+        f'  {name}: {{{"values" if name.startswith("classifier.train") else "value"}: {json.dumps(value)}}}'
+        for name, value in values.items()
+    ]
+    file = write(tmp_path, '\n'.join(lines), STUB)
+    asked = wandb_command('sweep', '--project', PROJECT, '--entity', ENTITY, str(file))
+    said = asked.communicate(timeout=120)[0]
+    assert (asked.returncode, list(server.sweeps)) == (0, ['sweep0']), said
+    assert yaml.safe_load(server.sweeps['sweep0']['text'])['command'][-1] == '${args_no_hyphens}'
+    path = {'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
+    agents = [
+        wandb_command('agent', f'{ENTITY}/{PROJECT}/sweep0', env={**os.environ, **path})
+        for _ in range(2)
+    ]
+    said = [agent.communicate(timeout=120)[0] for agent in agents]
+    calls = [json.loads(call.read_text()) for call in sorted((tmp_path / 'calls').iterdir())]
+    assert len(calls) == 2, said
+    for call, epochs in zip(calls, (1, 2), strict=True):
+        assert call['words'][:3] == [str(CONFIG), '--resume', '--cfg-options']
+        found = read_options(call['words'][3:])
+        assert found == {**values, 'classifier.train_cfg.max_epochs': epochs}
+        assert call['environment']['WANDB_SWEEP_ID'] == 'sweep0'
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_run_agents__real_trainings_report_to_the_server_and_into_the_ledger(
+    server, tiny_run, tmp_path
+):
+    fixed = [
+        f'data_root={tiny_run.data}',
+        f'store={shutil.copytree(tiny_run.store, tmp_path / "store")}',
+    ]
+    sweep = read_sweep(write(tmp_path))
+    cells, ledger, said = cells_of(sweep, fixed), Ledger(tmp_path / 'ledger.jsonl'), []
+    folder = Path('work_dirs') / 'sweeps' / sweep.name
+    failed = run_agents(sweep, cells, ledger, folder, workers=2, fixed=fixed, say=said.append)
+    logs = [log.read_text()[-3000:] for log in folder.glob('agent_*.log')]
+    assert failed == [], logs
+    assert f'wandb agent {ENTITY}/{PROJECT}/sweep0' in said[0]
+    assert len(server.sweeps['sweep0']['agents']) == 2
+    rows = {row['run']: row for row in ledger.rows()}
+    assert set(rows) == {cell.run for cell in cells}
+    assert len(server.runs) == 2
+    for name, given in server.sweeps['sweep0']['given'].items():
+        (row,) = [row for row in rows.values() if row['parameters'] == given]
+        run = server.runs[name]
+        assert run['exit'] == 0
+        (first, *_) = run['upserts']
+        assert (first['sweep'], first['groupName'], first['tags']) == (
+            'sweep0',
+            sweep.name,
+            ['table9'],
+        )
+        assert run['config']['cell']['value'] == row['run']
+        final = row['rows'][-1]['metrics']['mIoU']
+        assert run['summary']['test/mIoU'] == pytest.approx(final)
+        epochs = given['train_cfg.max_epochs']
+        losses = [line for line in server.history(name) if 'segmentor/train/loss' in line]
+        assert [line['segmentor/iter'] for line in losses] == [3 * (e + 1) for e in range(epochs)]
+        assert row['work_dir'] == f'work_dirs/pipeline-{row["run"]}'
+        used = {use['artifactID'] for use in server.uses}
+        stages = row['stages']
+        assert {
+            f'a-{stage}-{stages[stage]["key"]}' for stage in ('classifier', 'pseudo_masks')
+        } <= used
+        key = stages['segmentor']['key']
+        assert [n for n, _ in server.artifacts if n == f'segmentor-{key}']
+    # What is finished is found, and no cell is added twice.
+    assert (
+        run_agents(sweep, cells, ledger, folder, fixed=fixed, sweep_id=f'{ENTITY}/{PROJECT}/sweep0')
+        == []
+    )
+    assert len(ledger.rows()) == 2
+
+
+def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
+    """Ctrl-C: nothing is left running that holds a work dir."""
+    sleeper = tmp_path / 'sleeper.py'
+    sleeper.write_text(
+        'import os, time, pathlib\n'
+        'pathlib.Path("pids").mkdir(exist_ok=True)\n'
+        'pathlib.Path("pids", str(os.getpid())).touch()\n'
+        'time.sleep(120)\n'
+    )
+    sweep = read_sweep(write(tmp_path, program=sleeper))
+
+    def tool():
+        try:
+            run_agents(sweep, [], Ledger(tmp_path / 'ledger.jsonl'), tmp_path / 'agents')
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    process = multiprocessing.get_context('fork').Process(target=tool)
+    process.start()
+    pids = tmp_path / 'pids'
+    wait_until(lambda: pids.is_dir() and list(pids.iterdir()))
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130
+    (training,) = [int(file.name) for file in pids.iterdir()]
+    wait_until(lambda: not alive(training))
+
+
+def wait_until(true, seconds=90):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, 'waited in vain'
+        time.sleep(0.1)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(') ')[2][0] != 'Z'
+    except OSError:
+        return False
+
+
+def test_registered__the_file_with_the_paths_that_were_found(tmp_path):
+    sweep = read_sweep(write(tmp_path))
+    found = registered(sweep, ['data_root=d'])
+    child = str(ROOT / 'arml' / 'ablation' / 'child.py')
+    assert found['command'] == [
+        '${env}', 'python', '-I', child, '0', '${program}', str(CONFIG), '--resume', '--cfg-options',
+        '${args_no_hyphens}', 'data_root=d',
+    ]  # fmt: skip
+    assert found['program'] == str(ROOT / 'tools' / 'train.py')
+    assert found['parameters'] == sweep.content['parameters']
+    assert 'data_root=d' not in str(sweep.content)
+
+
+def test_environment_of__a_sweep_and_nothing_of_one_run(tmp_path):
+    sweep = read_sweep(write(tmp_path))
+    with environment(WANDB_RUN_ID='x', WANDB_NAME='y', WANDB_RESUME='allow', WANDB_MODE='offline'):
+        found = environment_of(sweep, tmp_path, workers=2, gpu='1')
+    wandb = {name: value for name, value in found.items() if name.startswith('WANDB_')}
+    assert wandb == {
+        'WANDB_MODE': 'offline', 'WANDB_RUN_GROUP': sweep.name, 'WANDB_TAGS': 'table9',
+        'WANDB_DIR': str(tmp_path),
+    }  # fmt: skip
+    assert found['CUDA_VISIBLE_DEVICES'] == '1'
+    assert found['PATH'].startswith(str(Path(sys.executable).parent))
+
+
+def test_register__raises(server, tmp_path):
+    sweep = read_sweep(write(tmp_path))
+    server.down = True
+    with environment(**server.environment(), WANDB__GRAPHQL_RETRY_MAX='0', WANDB_HTTP_TIMEOUT='1'):
+        with pytest.raises(
+            ArmlError, match=r'sweep table9_tiny: W&B does not take it: .*--engine optuna'
+        ):
+            register(sweep)
