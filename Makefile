@@ -37,7 +37,7 @@ demo: setup ## draw tissue, train all stages, test: a table and pictures in unde
 
 test: setup ## the default tests (under 12 minutes on two cores)
 	@echo "[test] the default tests; slow and GPU tests are left out"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) -m 'not slow and not gpu' $(ARGS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not gpu' $(ARGS)
 
 test-all: setup ## every test that this machine can run
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) $(ARGS)

@@ -6,6 +6,7 @@ from optuna.trial import TrialState
 from sweep_place import Place, cell
 
 from arml.ablation import study as module
+from arml.ablation.queue import HOST, GridQueue, Work
 from arml.ablation.study import StorageError, default_url, hidden, open_storage, quieten_optuna
 from arml.errors import ConfigError
 
@@ -85,6 +86,25 @@ def test_study__no_value_where_the_metric_is_missing_said_once(place):
     assert len(said) == 1
     assert 'metric test/mDice: found None, expected a number. The run has test/mIoU' in said[0]
     assert len(place.ledger.finished()) == 2
+
+
+def test_bury__a_worker_that_ends_meanwhile_is_not_taken_for_dead(place, monkeypatch):
+    """Between the look at the study and the look at its lock."""
+    quieten_optuna()
+    place.folder.mkdir()
+    queue = GridQueue(Work(place.sweep, place.ledger, place.folder), [cell('a')], place.said.append)
+    study = optuna.create_study()
+    queue.refill(study)
+    trial = study.ask()
+    trial.set_user_attr('host', HOST)
+
+    def ends(work):
+        study.tell(trial, state=TrialState.FAIL)
+        return False
+
+    monkeypatch.setattr('arml.ablation.queue.is_running', ends)
+    queue.bury(study)
+    assert place.ledger.rows() == []
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_run_agents__real_trainings_report_to_the_server_and_into_the_ledger(
     assert len(ledger.rows()) == 2
 
 
+@pytest.mark.slow
 def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
     """Ctrl-C: nothing is left running that holds a work dir."""
     sleeper = tmp_path / 'sleeper.py'

@@ -73,6 +73,7 @@ def test_online__artifacts_have_a_graph(server, folder):
     assert segmentor['artifactTypeName'] == 'model'
 
 
+@pytest.mark.slow
 def test_online__a_server_that_goes_away_costs_its_patience_and_no_more(
     server, folder, tiny_run, tmp_path, capsys
 ):
