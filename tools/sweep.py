@@ -157,7 +157,8 @@ def run(args, sweep, cells, ledger, folder) -> int:
     statuses = ledger.statuses()
     for cell in missing:
         word = statuses.get(cell.run, 'not finished')
-        print(f'{word}: {cell.title}; its log: {folder / cell.run / "log.txt"}', file=sys.stderr)
+        log = folder / (f'{cell.run}/log.txt' if args.engine == 'optuna' else 'agent_*.log')
+        print(f'{word}: {cell.title}; its log: {log}', file=sys.stderr)
     return 1 if missing else 0
 
 

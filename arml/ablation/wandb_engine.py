@@ -194,7 +194,7 @@ class _Collector:
                 continue
             row = finished_row(self.sweep, cell, self.fixed, work, attempt=1)
             if row is not None:
-                self.ledger.add(row)
+                self.ledger.add_finished(row)
                 self._known.add(cell.run)
                 self.say(f'{cell.run} finished: {cell.title}')
 
