@@ -56,6 +56,8 @@ class Place:
                 queue.HOST = worker.HOST = host
             with contextlib.suppress(ProcessLookupError):
                 os.setsid()
+            # A shell starts what runs in its background deaf to Ctrl-C, and so these tests with it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.exit(run_tool(lambda: len(self.run(*cells, say=lambda text: None, **options))))
 
         process = multiprocessing.get_context('fork').Process(target=tool)
