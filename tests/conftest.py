@@ -70,6 +70,14 @@ def _scope_of_configs(_started):
     init_default_scope('mmseg')
 
 
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory):
+    """A finished run of all stages on tiny tiles, only to be looked at: ``tiny_run.TinyRun``."""
+    from tiny_run import shared_run
+
+    return shared_run(tmp_path_factory)
+
+
 @pytest.fixture
 def fake_tissue(tmp_path: Path) -> Path:
     """A small data folder in the BCSS layout."""

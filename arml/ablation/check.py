@@ -11,6 +11,7 @@ from arml.config.choices import choices_in
 from arml.config.kinds import check_kind
 from arml.config.load import resolve_config
 from arml.config.overrides import find_class, leaves
+from arml.config.sections import get_leaf
 from arml.errors import ConfigError
 
 #: Where the losses are whose arguments are swept most; building one costs nothing.
@@ -59,9 +60,8 @@ def _build_loss(config: Config, path: str) -> None:
     Raises:
         ConfigError: If a value is out of its range.
     """
-    node: Any = config._cfg_dict
-    for step in path.split('.')[:-1]:
-        node = node[int(step)] if isinstance(node, list | tuple) else node[step]
+    parent = path.rpartition('.')[0]
+    node: Any = get_leaf(config._cfg_dict, parent) if parent else None
     kind = node.get('type') if isinstance(node, Mapping) else None
     cls = find_class(kind) if isinstance(kind, str) else None
     if cls is not None and cls.__module__.startswith(LOSSES):
@@ -70,12 +70,8 @@ def _build_loss(config: Config, path: str) -> None:
 
 def _is_there(config: Config, path: str) -> bool:
     """Whether a dotted path leads to something in a config."""
-    node: Any = config._cfg_dict
-    for step in path.split('.'):
-        if isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node):
-            node = node[int(step)]
-        elif isinstance(node, Mapping) and step in node:
-            node = node[step]
-        else:
-            return False
+    try:
+        get_leaf(config._cfg_dict, path)
+    except (LookupError, TypeError, ValueError):
+        return False
     return True

@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from arml.report.result import newest_by_run
+
 #: Columns that every line has, before parameters and scores.
 COLUMNS = (
     'sweep',
@@ -26,13 +28,8 @@ def newest_rows(rows: Iterable[Mapping[str, Any]], runs: Iterable[str] | None = 
         rows: All lines, oldest first.
         runs: The runs that count, in this order; None: all, in the order of their first line.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row['status'] == 'finished' or found.get(row['run'], row)['status'] != 'finished':
-            found[row['run']] = dict(row)
-    if runs is None:
-        return list(found.values())
-    return [found[run] for run in runs if run in found]
+    found = newest_by_run(rows)
+    return [dict(found[run]) for run in (found if runs is None else runs) if run in found]
 
 
 def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:

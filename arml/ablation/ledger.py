@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from arml.atomic import unwritable, write_text
 from arml.errors import DataError
+from arml.report.result import newest_by_run
 
 
 class Ledger:
@@ -22,6 +23,7 @@ class Ledger:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._read: tuple[str, list[dict[str, Any]]] = ('', [])
 
     def rows(self) -> list[dict[str, Any]]:
         """All lines, oldest first.
@@ -29,8 +31,12 @@ class Ledger:
         Raises:
             DataError: If a line is no JSON object with ``run`` and ``status``; names it.
         """
+        text = self._text()
+        before, rows = self._read
+        if text == before:
+            return list(rows)
         rows = []
-        for number, line in enumerate(_whole_lines(self._text()), start=1):
+        for number, line in enumerate(_whole_lines(text), start=1):
             try:
                 row = json.loads(line)
             except ValueError as error:
@@ -41,16 +47,21 @@ class Ledger:
                     'and status, as tools/sweep.py writes it'
                 )
             rows.append(row)
-        return rows
+        self._read = text, rows
+        return list(rows)
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """The finished cells by the key of their run; of two lines the newer."""
         return {row['run']: row for row in self.rows() if row['status'] == 'finished'}
 
+    def ended(self) -> dict[str, dict[str, Any]]:
+        """The line of each cell of which nothing more comes: finished, else pruned."""
+        pruned = {row['run']: row for row in self.rows() if row['status'] == 'pruned'}
+        return {**pruned, **self.finished()}
+
     def statuses(self) -> dict[str, str]:
         """The status of each run that has a line: ``finished`` if one says so, else the newest."""
-        newest = {row['run']: row['status'] for row in self.rows()}
-        return {**newest, **dict.fromkeys(self.finished(), 'finished')}
+        return {run: row['status'] for run, row in newest_by_run(self.rows()).items()}
 
     def failures(self) -> Counter[str]:
         """How often each run has failed."""

@@ -24,6 +24,8 @@ PAUSE = 0.2
 LOCK = 'sweep.lock'
 #: Output of the processes of a cell, in its work dir; what each attempt says is added.
 LOG = 'log.txt'
+#: Program that becomes another one which dies with its parent.
+BOOTSTRAP = str(Path(__file__).with_name('child.py'))
 
 
 class Started(Protocol):
@@ -82,6 +84,18 @@ def environment_of(
     return found
 
 
+def threads_of(workers: int) -> int:
+    """Threads of each of some workers that share this machine; at least 1."""
+    return max(cpus() // workers, 1)
+
+
+def cpus() -> int:
+    """Processors that this process may use, which on a cluster are fewer than the machine has."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_process(
     command: Sequence[str],
     log: Path,
@@ -116,12 +130,13 @@ def run_process(
     return process.returncode
 
 
-def start_fresh(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Started:
+def start_fresh(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> subprocess.Popen:
     """Start a Python program in a new interpreter. Arguments as of :func:`run_process`."""
-    bootstrap = str(Path(__file__).with_name('child.py'))
     with log.open('a', encoding='utf-8') as output:
         return subprocess.Popen(
-            [sys.executable, '-I', bootstrap, str(os.getpid()), *command],
+            [sys.executable, '-I', BOOTSTRAP, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env=dict(environment), start_new_session=True,
         )  # fmt: skip
@@ -156,9 +171,8 @@ def running_cells(folder: Path) -> set[str]:
     return {work.name for work in folder.glob('*/') if is_running(work)}
 
 
-def last_lines(work: Path, count: int) -> list[str]:
-    """The end of a cell's log; empty if it has none."""
-    file = work / LOG
+def last_lines(file: Path, count: int) -> list[str]:
+    """The end of a log; empty if there is none."""
     if not file.is_file():
         return []
     return file.read_text(encoding='utf-8', errors='replace').splitlines()[-count:]

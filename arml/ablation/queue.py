@@ -16,7 +16,7 @@ from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
 from arml.ablation.live import Standing
 from arml.ablation.outcome import LAST_LINES, finished_row, row_of, unfinished_row, value_of
-from arml.ablation.process import is_running, last_lines
+from arml.ablation.process import LOG, is_running, last_lines
 from arml.ablation.study import LIVE, newest_by_cell
 from arml.ablation.sweep_file import Sweep
 from arml.errors import DataError
@@ -56,8 +56,7 @@ class Work:
         before the line, and a cell of another sweep with the same key is the same run. Then the line is
         added, once.
         """
-        known = {row['run']: row for row in self.ledger.rows() if row['status'] == 'pruned'}
-        known.update(self.ledger.finished())
+        known = self.ledger.ended()
         if cell.run in known:
             return known[cell.run]
         attempt = self.ledger.failures().get(cell.run, 0) + 1
@@ -177,7 +176,7 @@ class Queue:
         row = self.work.adopt(cell)
         if row is None:
             attempt = self.work.ledger.failures().get(cell.run, 0) + 1
-            log = last_lines(self.work.folder / cell.run, LAST_LINES - 1)
+            log = last_lines(self.work.folder / cell.run / LOG, LAST_LINES - 1)
             log.append(f'sweep: attempt {attempt} on {trial.user_attrs.get("host")} ended: {why}')
             lost = unfinished_row(
                 self.work.sweep, cell, self.work.fixed, attempt, None, exit=None, log=log

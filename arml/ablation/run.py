@@ -20,6 +20,7 @@ from optuna.storages import RDBStorage
 
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
+from arml.ablation.process import threads_of
 from arml.ablation.queue import GridQueue, Queue, Work
 from arml.ablation.search import SearchQueue, pruner_of, sampler_of
 from arml.ablation.study import (
@@ -31,7 +32,7 @@ from arml.ablation.study import (
     reaching,
     same_study,
 )
-from arml.ablation.worker import CLAIM, Seat, Worker, acquired, cpus
+from arml.ablation.worker import CLAIM, Seat, Worker, acquired
 from arml.atomic import unwritable, write_json
 from arml.errors import ConfigError
 
@@ -219,7 +220,7 @@ def _seat(work: Work, how: How, number: int) -> Seat:
             return sampler_of(how.sampler, method, int(seed))
 
     return Seat(
-        threads=max(cpus() // how.workers, 1),
+        threads=threads_of(how.workers),
         gpu=how.gpus[number] if how.gpus else None,
         warm=how.warm,
         sampler=sampler,

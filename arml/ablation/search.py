@@ -98,8 +98,7 @@ class SearchQueue(Queue):
     def refill(self, study: optuna.Study) -> None:
         """Try again what failed or was stopped; add to a new study what the ledger has."""
         newest = newest_by_cell(study)
-        rows = {row['run']: row for row in self.work.ledger.rows() if row['status'] == 'pruned'}
-        rows.update(self.work.ledger.finished())
+        rows = self.work.ledger.ended()
         failures = self.work.ledger.failures()
         for run, trial in newest.items():
             left = self.work.tries_left(run, failures)

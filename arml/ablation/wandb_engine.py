@@ -15,7 +15,7 @@ from typing import Any
 from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
 from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row
-from arml.ablation.process import GRACE
+from arml.ablation.process import BOOTSTRAP, GRACE, last_lines, start_fresh, threads_of
 from arml.ablation.sweep_file import Sweep
 from arml.atomic import unwritable
 from arml.errors import ArmlError
@@ -81,7 +81,8 @@ def run_agents(
         folder.mkdir(parents=True, exist_ok=True)
         for number, log in enumerate(logs):
             gpu = gpus[number % len(gpus)] if gpus else None
-            agents.append(_start(path, log, environment_of(sweep, folder, workers, gpu)))
+            environment = environment_of(sweep, folder, workers, gpu)
+            agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
         while any(agent.poll() is None for agent in agents):
             collector.collect()
             time.sleep(PAUSE)
@@ -141,8 +142,7 @@ def registered(sweep: Sweep, fixed: Sequence[str] = ()) -> dict[str, Any]:
     command = [str(word) for word in content['command']]
     place = command.index('${program}')
     command[place + 1] = str(sweep.config.absolute())
-    child = str(Path(__file__).with_name('child.py'))
-    command[place:place] = ['-I', child, '0']  # a training dies with its agent
+    command[place:place] = ['-I', BOOTSTRAP, '0']  # a training dies with its agent
     end = command.index(ARGUMENTS) + 1
     content['command'] = [*command[:end], *fixed, *command[end:]]
     return content
@@ -153,9 +153,8 @@ def environment_of(
 ) -> dict[str, str]:
     """The environment of an agent, which its trainings inherit."""
     kept = {name: value for name, value in os.environ.items() if name not in OF_ONE_RUN}
-    threads = max((os.cpu_count() or 1) // workers, 1)
     found = {
-        'OMP_NUM_THREADS': str(threads),
+        'OMP_NUM_THREADS': str(threads_of(workers)),
         'WANDB_DIR': str(folder.absolute()),
         **kept,
         'WANDB_RUN_GROUP': sweep.name,
@@ -201,7 +200,7 @@ class _Collector:
     def close(self, logs: Sequence[Path]) -> list[Cell]:
         """The cells without a result; those that were started leave a line that says so."""
         missing = [cell for cell in self.cells if cell.run not in self._known]
-        lines = [line for log in logs for line in _last_lines(log)]
+        lines = [line for log in logs for line in last_lines(log, LAST_LINES)]
         for cell in missing:
             started = self._folder(cell.run) / 'environment.json'
             if started.is_file() and started.stat().st_mtime >= self.began:
@@ -236,16 +235,6 @@ class _Collector:
         )
 
 
-def _start(path: str, log: Path, environment: Mapping[str, str]) -> subprocess.Popen:
-    bootstrap = str(Path(__file__).with_name('child.py'))
-    with log.open('a', encoding='utf-8') as output:
-        return subprocess.Popen(
-            [sys.executable, '-I', bootstrap, str(os.getpid()), '-m', 'wandb', 'agent', path],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env=dict(environment), start_new_session=True,
-        )  # fmt: skip
-
-
 def _stop(agents: Sequence[subprocess.Popen]) -> None:
     """End agents with their trainings: W&B's agent passes the second Ctrl-C on to what it runs."""
     for wish in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
@@ -266,9 +255,3 @@ def _sweep_of(work: Path) -> str | None:
         return json.loads((work / NOTE).read_text(encoding='utf-8'))['W&B']['sweep']
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _last_lines(log: Path) -> list[str]:
-    if not log.is_file():
-        return []
-    return log.read_text(encoding='utf-8', errors='replace').splitlines()[-LAST_LINES:]

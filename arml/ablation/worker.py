@@ -17,6 +17,7 @@ from arml.ablation.live import View
 from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row
 from arml.ablation.process import (
     LOCK,
+    LOG,
     PAUSE,
     Started,
     command_of,
@@ -211,14 +212,14 @@ class Worker:
             mark_attempt(work, attempt, HOST)
             status = run_process(
                 command_of(sweep, cell, self.work.folder, fixed),
-                log=work / 'log.txt',
+                log=work / LOG,
                 environment=environment_of(sweep, cell, self.seat.threads, self.seat.gpu),
                 stop=self.stop,
                 look=look,
                 start=self._starter(),
             )
         except OSError as error:
-            raise unwritable(work / 'log.txt', error) from error
+            raise unwritable(work / LOG, error) from error
         seconds = time.time() - began
         row = finished_row(sweep, cell, fixed, work, attempt, seconds) if status == 0 else None
         if row is not None:
@@ -235,7 +236,7 @@ class Worker:
         elif self.stop.is_set():
             return None
         else:
-            log = last_lines(work, LAST_LINES)
+            log = last_lines(work / LOG, LAST_LINES)
             if status == 0:
                 log = [*log, _foreign(work, cell)][-LAST_LINES:]
             row = unfinished_row(sweep, cell, fixed, attempt, seconds, exit=status, log=log)
@@ -287,13 +288,6 @@ def acquired(lock: FileLock, stop: threading.Event) -> bool:
                 raise unwritable(lock.lock_file, error) from error
             return True
     return False
-
-
-def cpus() -> int:
-    """Processors that this process may use, which on a cluster are fewer than the machine has."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _foreign(work: Any, cell: Cell) -> str:

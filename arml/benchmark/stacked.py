@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-IGNORE = 255
+from arml.benchmark.reference import IGNORE
 
 
 def passes(
@@ -57,6 +57,7 @@ def _forget(parameters: Iterable[Tensor]) -> None:
 
 def _train(logits: Sequence[Tensor], target: Tensor) -> Tensor:
     resize = partial(F.interpolate, size=target.shape[-2:], mode='bilinear', align_corners=False)
-    loss = sum(F.cross_entropy(resize(each), target, ignore_index=IGNORE) for each in logits)
+    each = [F.cross_entropy(resize(x), target, ignore_index=IGNORE) for x in logits]
+    loss = torch.stack(each).sum()
     loss.backward()
-    return torch.as_tensor(loss).detach()
+    return loss.detach()

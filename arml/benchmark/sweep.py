@@ -15,11 +15,10 @@ from pathlib import Path
 
 from arml.ablation import Ledger, Sweep, cells_of
 from arml.ablation.live import View
-from arml.ablation.process import environment_of, run_process, start_fresh
+from arml.ablation.process import environment_of, run_process, start_fresh, threads_of
 from arml.ablation.queue import Work
 from arml.ablation.run import How, run_sweep
 from arml.ablation.warm import Warm
-from arml.ablation.worker import cpus
 from arml.benchmark.harness import Harness, Report, Row, at_least, reporting
 from arml.datasets.synthesis import write_dataset
 from arml.errors import ArmlError
@@ -100,7 +99,7 @@ def run(
                     f'sweep of {cells} cells, {workers} worker{"s" * (workers > 1)}, {start} start', 's',
                     walls[workers, start], owns[workers, start], 'ours / reference',
                     note=f'reference: the cells by their own clocks, from the plan to the result; '
-                    f'{max(cpus() // workers, 1)} threads each, {1 / workers:g} would be for nothing',
+                    f'{threads_of(workers)} threads each, {1 / workers:g} would be for nothing',
                 )
             )  # fmt: skip
         medians = [statistics.median(own) / cells for own in owns.values()]
@@ -165,7 +164,7 @@ def _starts(place: Place, store: Path, harness: Harness) -> list[Row]:
     options = [*place.fixed(store), 'model.lambda_=0.9999']  # a cell that is still to be run
     command = [program, str(place.sweep.config), *options]
     cell = cells_of(place.sweep, place.fixed(store))[0]
-    environment = environment_of(place.sweep, cell, cpus())
+    environment = environment_of(place.sweep, cell, threads_of(1))
     warm = Warm(place.folder / 'warm.txt', environment)
     begun = time.perf_counter()
     warm.begin()

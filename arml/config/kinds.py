@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from arml.config.overrides import find_class
+from arml.config.sections import get_leaf
 from arml.errors import ConfigError
 
 #: Names of kinds, as messages say them.
@@ -27,10 +28,8 @@ def check_kind(config: Mapping[str, Any], path: str, value: Any) -> None:
     Raises:
         ConfigError: Names the leaf, what was found and what was expected.
     """
-    *parents, leaf = path.split('.')
-    node: Any = config
-    for step in parents:
-        node = node[int(step)] if isinstance(node, list | tuple) else node[step]
+    parent, _, leaf = path.rpartition('.')
+    node: Any = get_leaf(config, parent) if parent else config
     current = node.get(leaf) if isinstance(node, Mapping) else None
     if isinstance(current, Mapping):
         return  # a group: its leaves are checked where they are read

@@ -71,7 +71,7 @@ def get_leaf(settings: dict, path: str) -> Any:
     """The value at a dotted path."""
     node = settings
     for step in path.split('.'):
-        node = node[int(step)] if isinstance(node, list) else node[step]
+        node = node[int(step)] if isinstance(node, list | tuple) else node[step]
     return node
 
 

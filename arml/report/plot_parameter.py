@@ -112,16 +112,14 @@ def draw_parameter(
         figure = new_figure(COLUMN, 2.5)
         axes = figure.subplots()
         _curve(axes, path, points, score, comparator)
-        beside = {'ncols': 2, 'loc': 'outside upper center'}
     else:
         figure = new_figure(COLUMN, 0.9 + 0.2 * len(points))
         axes = figure.subplots()
         _lines(axes, path, points, score, comparator)
-        beside = {'ncols': 2, 'loc': 'outside upper center'}
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, fontsize=TEXT - 1.5, frameon=False, handlelength=1.6, columnspacing=1.2,
-        **beside,
+        ncols=2, loc='outside upper center',
     )  # fmt: skip
     return save(figure, stem)
 

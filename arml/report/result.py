@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +82,20 @@ def load_history(path: str | os.PathLike) -> list[dict[str, Any]]:
             raise DataError(f'{path}: line {number} is {type(row).__name__}, expected an object')
         rows.append(row)
     return rows
+
+
+def newest_by_run(lines: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The line of a ledger that counts for each run: the newest finished one, else the newest.
+
+    Args:
+        lines: All lines, oldest first.
+
+    Returns:
+        By key of the run, in the order of their first lines.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for line in lines:
+        older = found.get(line['run'])
+        if line['status'] == 'finished' or older is None or older['status'] != 'finished':
+            found[line['run']] = line
+    return found

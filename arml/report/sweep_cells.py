@@ -9,7 +9,7 @@ from typing import Any
 
 from arml.errors import DataError
 from arml.report.labels import label_of
-from arml.report.result import load_result
+from arml.report.result import load_result, newest_by_run
 
 SEED = 'randomness.seed'
 #: What lines of older versions lack, and the result in the work dir has.
@@ -167,11 +167,7 @@ def entries_of(
     Raises:
         DataError: If a work dir that is needed holds a result that cannot be read.
     """
-    known: dict[str, Mapping[str, Any]] = {}
-    for line in lines:
-        older = known.get(line['run'])
-        if line['status'] == 'finished' or older is None or older['status'] != 'finished':
-            known[line['run']] = line
+    known = newest_by_run(lines)
     for run, line in known.items():
         if line['status'] == 'finished':
             known[run] = _located(line, folder)

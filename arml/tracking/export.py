@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from arml.errors import ArmlError
-from arml.report.result import load_history
+from arml.report.result import load_history, newest_by_run
 from arml.tracking import names
 from arml.tracking.tracker import RunInfo
 from arml.tracking.wandb_tracker import WandbTracker
@@ -52,10 +52,7 @@ def export_ledger(
     Raises:
         ArmlError: If wandb is missing, or a run cannot be written: no server, no login.
     """
-    newest: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if row['status'] == 'finished' or newest.get(row['run'], row)['status'] != 'finished':
-            newest[row['run']] = row
+    newest = newest_by_run(rows)
     for count, row in enumerate(newest.values()):
         try:
             _export(row, sweep, project, entity)

@@ -135,7 +135,7 @@ def test_run_sweep__finished_cells_are_found_and_not_run(place, tmp_path):
 
 def test_run_sweep__threads_are_shared_unless_set(place, monkeypatch):
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    monkeypatch.setattr('arml.ablation.run.cpus', lambda: 7)
+    monkeypatch.setattr('arml.ablation.process.cpus', lambda: 7)
     place.run(cell('a'), workers=2)
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     place.run(cell('a'), cell('b'), workers=2)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
-from tiny_run import CONFIG, TinyRun, shared_run
+from tiny_run import CONFIG
 
 from arml.ablation import Ledger, cells_of, read_options, read_sweep
 from arml.ablation.wandb_engine import environment_of, register, registered, run_agents
@@ -40,11 +40,6 @@ def write(folder, parameters=GRID, program=ROOT / 'tools' / 'train.py', name='ta
     file = folder / f'{name}.yaml'
     file.write_text(TEXT.format(name=name, program=program, parameters=parameters, config=CONFIG))
     return file
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

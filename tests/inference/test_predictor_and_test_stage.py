@@ -5,7 +5,6 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from tiny_run import TinyRun, shared_run
 
 from arml.datasets.transforms import decode_tile
 from arml.inference import TissuePredictor
@@ -13,11 +12,6 @@ from arml.pipeline.data import metainfo_of
 from arml.pipeline.model_card import model_card
 from arml.pseudo.io import read_mask
 from arml.registry import DATASETS, MODELS
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 def rgb(path) -> np.ndarray:

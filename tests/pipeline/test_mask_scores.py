@@ -6,18 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import TinyRun, load, shared_run
+from tiny_run import load
 
 from arml.engine import StageRunner
 from arml.errors import ConfigError
 from arml.pipeline import run_pipeline
 from arml.pipeline.stages import MaskScoreStage
 from arml.pseudo.io import read_mask
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

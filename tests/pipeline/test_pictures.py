@@ -2,18 +2,12 @@
 
 import numpy as np
 import pytest
-from tiny_run import TinyRun, shared_run
 
 from arml.inference import TissuePredictor
 from arml.pipeline import finish as finish_module
 from arml.pipeline import run_pipeline
 from arml.pipeline.finish import _choice, _with_predictions
 from arml.pipeline.run import build_stages
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

@@ -4,14 +4,9 @@ import json
 import shutil
 
 import pytest
-from tiny_run import TinyRun, load, shared_run
+from tiny_run import load
 
 from arml.pipeline import environment, run_pipeline
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 def test_run__a_reused_product_keeps_its_commit(tiny_run, tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from mmengine.config import Config
 from PIL import Image
-from tiny_run import QUICK, TinyRun, load, shared_run
+from tiny_run import QUICK, load
 
 from arml.config import load_config
 from arml.engine import StageRunner
@@ -18,11 +18,6 @@ from arml.pipeline.run import build_stages, make_plan, use_amp
 from arml.pipeline.store import Store
 
 STAGES = ['classifier', 'pseudo_masks', 'segmentor', 'mask_scores', 'floors', 'cam_test', 'test']
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_run import TinyRun, load, shared_run
+from tiny_run import load
 
 from arml.engine import checkpoint as checkpoints
 from arml.errors import ArmlError, CheckpointError, DataError
@@ -16,11 +16,6 @@ from arml.pseudo import generate as module
 from arml.pseudo.generate import generate, score_masks
 from arml.pseudo.io import read_mask
 from arml.registry import DATASETS
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_run import TinyRun, load, shared_run
+from tiny_run import load
 
 from arml.datasets.transforms import read_extra
 from arml.errors import ConfigError, DataError
@@ -12,11 +12,6 @@ from arml.pseudo.generate import generate
 from arml.pseudo.io import read_mask, write_extra
 from arml.pseudo.rules import MaskRule
 from arml.registry import MASK_RULES
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 class WeighingRule(MaskRule):

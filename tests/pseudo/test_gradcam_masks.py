@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from narrow import RELEASED, classifier, naive_grad_cam, tiles
-from tiny_run import TinyRun, load, shared_run
+from tiny_run import load
 from torch.nn import functional as F  # noqa: N812
 
 from arml.models.classifiers.multi_label import MultiLabelClassifier
@@ -17,11 +17,6 @@ from arml.pseudo.maps import resize_maps
 from arml.pseudo.rules import MaskRule
 
 LABELS = ((0, 0, 1, 1), (0, 1, 0, 0), (1, 1, 1, 1), (1, 0, 1, 0), (0, 1, 0, 1), (0, 1, 1, 1))
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 def released_mask(model, image, layer, label) -> tuple[np.ndarray, np.ndarray]:

@@ -6,16 +6,11 @@ import shutil
 
 import pytest
 from conftest import ROOT
-from tiny_run import CONFIG, TinyRun, shared_run
+from tiny_run import CONFIG
 
 from arml.cli import run_tool
 from arml.pseudo.io import read_mask
 from tools import generate_pseudo_masks
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from tiny_run import CONFIG, TinyRun, shared_run
+from tiny_run import CONFIG
 
 from arml.ablation import Ledger
 from arml.cli import run_tool
@@ -50,11 +50,6 @@ def tool(tmp_path, monkeypatch, capsys):
 
     run.write, run.ledger = write, Ledger('work_dirs/sweeps/tiny/ledger.jsonl')
     return run
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 def best_of(row):

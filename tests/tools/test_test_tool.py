@@ -7,17 +7,12 @@ import shutil
 
 import pytest
 import torch
-from tiny_run import CONFIG, TinyRun, shared_run
+from tiny_run import CONFIG
 
 from arml.cli import run_tool
 from arml.errors import CheckpointError
 from arml.pseudo.io import read_mask
 from tools import test as tool_test
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

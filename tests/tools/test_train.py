@@ -9,16 +9,11 @@ import pytest
 import torch
 from conftest import ROOT
 from PIL import Image
-from tiny_run import CONFIG, QUICK, TinyRun, shared_run
+from tiny_run import CONFIG, QUICK
 
 from arml.cli import run_tool
 from arml.engine import checkpoint as checkpoints
 from tools import train
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
 
 
 @pytest.fixture

@@ -5,21 +5,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_run import TinyRun, shared_run
-from tracked_run import ITERATIONS, at_iteration, history_of, result_of, run, same
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
-
-
-class Crash(Exception):
-    pass
-
-
-def crash():
-    raise Crash
+from tracked_run import ITERATIONS, Crash, at_iteration, crash, history_of, result_of, run, same
 
 
 @pytest.fixture(scope='module')

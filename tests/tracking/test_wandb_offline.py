@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 from killed_service import kill_service
-from tiny_run import CONFIG, TinyRun, shared_run
+from tiny_run import CONFIG
 from tracked_run import (
     ITERATIONS,
     OFFLINE,
     SHORT,
+    Crash,
     at_iteration,
+    crash,
     environment,
     history_of,
     result_of,
@@ -28,19 +30,6 @@ from wandb_files import offline_runs
 import wandb
 from arml.errors import ArmlError
 from arml.tracking import export_ledger
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
-
-
-class Crash(Exception):
-    pass
-
-
-def crash():
-    raise Crash
 
 
 @pytest.fixture(scope='module')

@@ -5,30 +5,18 @@ import time
 
 import pytest
 from loopback import serve
-from tiny_run import TinyRun, shared_run
 from tracked_run import (
     ITERATIONS,
     OFFLINE,
+    Crash,
     at_iteration,
+    crash,
     environment,
     history_of,
     result_of,
     run,
     same,
 )
-
-
-@pytest.fixture(scope='session')
-def tiny_run(tmp_path_factory) -> TinyRun:
-    return shared_run(tmp_path_factory)
-
-
-class Crash(Exception):
-    pass
-
-
-def crash():
-    raise Crash
 
 
 @pytest.fixture(scope='module')

@@ -22,6 +22,15 @@ SHORT = {'train_cfg.max_epochs': 2}
 ITERATIONS = 3  # of an epoch
 
 
+class Crash(Exception):
+    """What :func:`crash` dies of."""
+
+
+def crash():
+    """An end in the middle, for :func:`at_iteration`."""
+    raise Crash
+
+
 def run(
     shared: TinyRun,
     folder: Path,
