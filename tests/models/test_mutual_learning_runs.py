@@ -131,7 +131,7 @@ def test_background__the_released_logit_neutralises_background_but_counts_it():
     target = torch.stack([s.gt_sem_seg.data[0] for s in with_background(samples)])
     model = build(background=dict(logit='zero'), **OFF)
     found = model.loss(inputs, samples)['loss_ce_a']
-    logits = model._logits(0, inputs)
+    logits = model.logits_of(0, inputs)
     entropy = torch.zeros(target.shape)
     for n, i, j in torch.cartesian_prod(*(torch.arange(size) for size in target.shape)):
         label = target[n, i, j]

@@ -1,9 +1,13 @@
 """What the segmentors do to logits and masks, as pure functions."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from arml.errors import ConfigError
 
 #: What becomes of background pixels of a pseudo mask in training.
 BACKGROUND_LOGITS = ('ignored', 'zero', 'minus_infinity')
@@ -49,3 +53,67 @@ def background_channel(
     background = (target == classes).unsqueeze(1)
     channel = torch.full(background.shape, elsewhere, dtype=dtype, device=target.device)
     return channel.masked_fill_(background, BACKGROUND_VALUE)
+
+
+def add_background(logits: Tensor, target: Tensor, kind: str) -> Tensor:
+    """Logits with the constant one of background behind them.
+
+    Args:
+        logits: (N, K, h, w).
+        target: Mask, int64 in [0, K] or an ignored value, (N, H, W).
+        kind: ``'zero'`` or ``'minus_infinity'``: the logit elsewhere.
+
+    Returns:
+        (N, K + 1, h, w).
+    """
+    if target.shape[-2:] != logits.shape[-2:]:
+        small = F.interpolate(target[:, None].float(), logits.shape[-2:], mode='nearest-exact')
+        target = small[:, 0].long()
+    elsewhere = 0.0 if kind == 'zero' else -math.inf
+    channel = background_channel(target, logits.shape[1], elsewhere, logits.dtype)
+    return torch.cat([logits, channel], dim=1)
+
+
+def set_background(
+    logits: Tensor, target: Tensor, kind: str, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """Logits and mask as a loss shall see them.
+
+    Args:
+        logits: (N, K, H, W).
+        target: Mask, int64 in [0, K] or ``ignore_index``, (N, H, W).
+        kind: One of ``BACKGROUND_LOGITS``.
+        ignore_index: The value that is left out of losses.
+
+    Returns:
+        Both unchanged but for background, which is ignored or has a logit of its own.
+    """
+    if kind == 'ignored':
+        return logits, ignore_background(target, logits.shape[1], ignore_index)
+    return add_background(logits, target, kind), target
+
+
+def check_background(background: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of ``model.background``, complete.
+
+    Args:
+        background: As the config gives them.
+        known: Which of ``logit`` and ``in_relation`` the segmentor reads.
+
+    Raises:
+        ConfigError: If a name or a value is unknown.
+    """
+    complete = {'logit': 'ignored', 'in_relation': False, **(background or {})}
+    unknown = sorted((background or {}).keys() - set(known))
+    if unknown:
+        raise ConfigError(f'model.background: found {unknown[0]!r}, expected {" and ".join(known)}')
+    if complete['logit'] not in BACKGROUND_LOGITS:
+        raise ConfigError(
+            f'model.background.logit: found {complete["logit"]!r}, expected one of '
+            f'{", ".join(BACKGROUND_LOGITS)}'
+        )
+    if not isinstance(complete['in_relation'], bool):
+        raise ConfigError(
+            f'model.background.in_relation: found {complete["in_relation"]!r}, expected True or False'
+        )
+    return complete

@@ -11,26 +11,24 @@ from typing import Any
 import torch
 from mmengine.model import ModuleList
 from mmengine.structures import PixelData
-from mmseg.models.segmentors.base import BaseSegmentor
-from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor
-from torch.nn import functional as F
 
 from arml.errors import ConfigError
 from arml.models.losses import SRMLoss, SWVLoss
 from arml.models.losses.functional import at_least_float32, hard_vote
 from arml.models.segmentors.functional import (
-    BACKGROUND_LOGITS,
-    background_channel,
+    add_background,
+    check_background,
     ignore_background,
 )
+from arml.models.segmentors.probability import ProbabilitySegmentor
 from arml.models.segmentors.template import build_network
 from arml.registry import MODELS
 
 
 @MODELS.register_module()
-class MutualLearningSegmentor(BaseSegmentor):
+class MutualLearningSegmentor(ProbabilitySegmentor):
     r"""Three networks of one template that learn from each other, or one network run three times.
 
     .. math:: L_a = w L_{swv}(a \mid b, c) + \lambda L_{rel}(a; b, c), \quad w = 1 - \lambda
@@ -90,8 +88,8 @@ class MutualLearningSegmentor(BaseSegmentor):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.swv: SWVLoss = MODELS.build(swv or dict(type='arml.SWVLoss'))
         self.srm: SRMLoss = MODELS.build(srm or dict(type='arml.SRMLoss'))
-        background = {'logit': 'ignored', 'in_relation': False, **(background or {})}
-        _check(num_networks, lambda_, mask_weight, background, prediction)
+        background = check_background(background, ('logit', 'in_relation'))
+        _check(num_networks, lambda_, mask_weight, prediction)
         self.networks = ModuleList(build_network(network) for _ in range(num_networks))
         mutual = self.swv.enabled or self.srm.active  # networks (or runs) look at each other
         runs = 3 if mutual else num_networks
@@ -106,11 +104,7 @@ class MutualLearningSegmentor(BaseSegmentor):
             background['in_relation'] and background['logit'] == 'zero'
         )
         self.prediction = prediction
-        # mmseg's postprocess_result and tools read these from the segmentor.
-        first = self.networks[0]
-        self.align_corners: bool = first.align_corners
-        self.num_classes: int = first.num_classes
-        self.out_channels: int = first.out_channels
+        self.describe()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Losses of all networks for a batch.
@@ -133,7 +127,7 @@ class MutualLearningSegmentor(BaseSegmentor):
         losses: dict[str, Tensor] = {}
         logits = self._runs(inputs, data_samples, plain, losses)
         # Interpolating half precision logits would cost votes their last bits.
-        full = [self._resize(at_least_float32(x), target.shape[-2:]) for x in logits]
+        full = [self.resize_logits(at_least_float32(x), target.shape[-2:]) for x in logits]
         share = 1 / len(self.mains) if len(self.networks) == 1 else 1.0
         relation_weight = self.lambda_ if self.srm.active else 0.0
         mask_weight = 1 - relation_weight if self.mask_weight is None else self.mask_weight
@@ -173,14 +167,7 @@ class MutualLearningSegmentor(BaseSegmentor):
         """Logits with the constant one of background behind them, if there is one."""
         if self.background_logit == 'ignored':
             return logits
-        if target.shape[-2:] != logits[0].shape[-2:]:
-            small = F.interpolate(
-                target[:, None].float(), logits[0].shape[-2:], mode='nearest-exact'
-            )
-            target = small[:, 0].long()
-        elsewhere = 0.0 if self.background_logit == 'zero' else -math.inf
-        channel = background_channel(target, self.out_channels, elsewhere, logits[0].dtype)
-        return [torch.cat([x, channel], dim=1) for x in logits]
+        return [add_background(x, target, self.background_logit) for x in logits]
 
     def _mask_losses(
         self, logits: list[Tensor], target: Tensor, weight: float
@@ -207,10 +194,6 @@ class MutualLearningSegmentor(BaseSegmentor):
         losses['vote_weight_mean'] = sum(total) / count
         return losses
 
-    def extract_feat(self, inputs: Tensor) -> Any:
-        """Features of the first network, as its backbone (and neck) gives them."""
-        return self.networks[0].extract_feat(inputs)
-
     def encode_decode(
         self, inputs: Tensor, batch_img_metas: Sequence[dict] | None = None
     ) -> Tensor:
@@ -225,48 +208,10 @@ class MutualLearningSegmentor(BaseSegmentor):
             ``prediction='mean'`` they are the logarithm of the mean probabilities.
         """
         if self.prediction == 'a':
-            return self._logits(0, inputs)
-        mean = sum(self._logits(i, inputs).softmax(1) for i in range(len(self.networks)))
+            return self.logits_of(0, inputs)
+        mean = sum(self.logits_of(i, inputs).softmax(1) for i in range(len(self.networks)))
         mean = mean / len(self.networks)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
-
-    def predict_probabilities(self, inputs: Tensor) -> Tensor:
-        """Class probabilities at the size of the input; depends on the array alone.
-
-        Args:
-            inputs: Preprocessed tiles, float, (N, 3, H, W).
-
-        Returns:
-            float32 in [0, 1] with sum 1 over classes, (N, K, H, W).
-        """
-        return self.encode_decode(inputs).softmax(1)
-
-    def predict(self, inputs: Tensor, data_samples: list[Any] | None = None) -> list[Any]:
-        """Segmentations in mmseg's form.
-
-        Args:
-            inputs: Preprocessed tiles, float, (N, 3, H, W).
-            data_samples: N samples whose ``ori_shape`` (and padding, flip) is undone, or None.
-
-        Returns:
-            The samples with ``pred_sem_seg`` (1, h, w) and ``seg_logits`` (K, h, w).
-        """
-        return self.postprocess_result(self.encode_decode(inputs), data_samples)
-
-    def _forward(self, inputs: Tensor, data_samples: list[Any] | None = None) -> Tensor:
-        """Logits of the prediction, (N, K, H, W); mmengine's mode ``'tensor'``."""
-        return self.encode_decode(inputs)
-
-    def _logits(self, index: int, inputs: Tensor) -> Tensor:
-        """Logits of one network at the size of the input, float32, (N, K, H, W)."""
-        network = self.networks[index]
-        logits = network.decode_head(network.extract_feat(inputs))
-        return self._resize(at_least_float32(logits), inputs.shape[-2:])
-
-    def _resize(self, logits: Tensor, size: torch.Size) -> Tensor:
-        return resize(
-            logits, size=size, mode='bilinear', align_corners=self.align_corners, warning=False
-        )
 
 
 def _relabelled(data_samples: Sequence[Any], target: Tensor) -> list[Any]:
@@ -281,7 +226,6 @@ def _check(
     num_networks: int,
     lambda_: float,
     mask_weight: float | None,
-    background: dict[str, Any],
     prediction: str,
 ) -> None:
     """Refuse values out of range, by the name of their leaf."""
@@ -293,18 +237,6 @@ def _check(
     if mask_weight is not None and not (number and 0 <= mask_weight < math.inf):
         raise ConfigError(
             f'model.mask_weight: found {mask_weight!r}, expected a number >= 0, or None for 1 - lambda_'
-        )
-    unknown = sorted(background.keys() - {'logit', 'in_relation'})
-    if unknown:
-        raise ConfigError(f'model.background: found {unknown[0]!r}, expected logit and in_relation')
-    if background['logit'] not in BACKGROUND_LOGITS:
-        raise ConfigError(
-            f'model.background.logit: found {background["logit"]!r}, expected one of '
-            f'{", ".join(BACKGROUND_LOGITS)}'
-        )
-    if not isinstance(background['in_relation'], bool):
-        raise ConfigError(
-            f'model.background.in_relation: found {background["in_relation"]!r}, expected True or False'
         )
     if prediction not in ('a', 'mean'):
         raise ConfigError(f"model.prediction: found {prediction!r}, expected 'a' or 'mean'")

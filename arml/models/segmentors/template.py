@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS as MMSEG_MODELS
+from torch import nn
 
 from arml.errors import ConfigError
 from arml.registry import MODELS
@@ -32,9 +33,10 @@ def build_network(config: dict[str, Any]) -> EncoderDecoder:
     if isinstance(head, dict) and 'in_channels' in head and head['in_channels'] is None:
         head['in_channels'] = _channels_of(config['backbone'], head.get('in_index', -1))
     network = MMSEG_MODELS.build(config)
-    if not isinstance(network, EncoderDecoder):
+    if not isinstance(network, EncoderDecoder) or isinstance(network.decode_head, nn.ModuleList):
         raise ConfigError(
-            f'model.network.type: found {type(network).__name__}, expected an mmseg EncoderDecoder'
+            f'model.network.type: found {type(network).__name__}, expected an mmseg EncoderDecoder '
+            'with one decode head'
         )
     if network.out_channels < 2:
         raise ConfigError(
