@@ -12,7 +12,7 @@ FOLDERS = {path.parent.name for path in (ROOT / 'arml').glob('*/__init__.py')}
 #: Files that import folders, because they are for the command line.
 FOR_TOOLS = {'cli', 'startup'}
 #: Files in folders that are run as programs of their own, as tools are.
-PROGRAMS = {'ablation/forking.py', 'benchmark/cell_start.py'}
+PROGRAMS = {'ablation/forking.py', 'benchmark/cell_start.py', 'benchmark/cost_run.py'}
 
 
 def allowed() -> dict[str, set[str]]:

@@ -20,7 +20,10 @@ def parse_args(argv=None):
         help='their ledgers, one a sweep (default: work_dirs/sweeps/<name>/ledger.jsonl)',
     )  # fmt: skip
     parser.add_argument('--out', help='folder to write into (default: work_dirs/report)')
-    parser.add_argument('--row', default='ARML', help="line of the runs' tables")
+    parser.add_argument(
+        '--row', nargs='+', default=['segmentor'], metavar='ROW',
+        help="lines of the runs' tables: segmentor, maps, or a name; several stand beside each other",
+    )  # fmt: skip
     parser.add_argument('--metric', default='mIoU', help='score that is tested and drawn')
     parser.add_argument(
         '--comparator', nargs='+', default=[], metavar='NAME',
@@ -36,6 +39,10 @@ def parse_args(argv=None):
     parser.add_argument(
         '--paper-n', type=int, metavar='N',
         help="runs behind the paper's values with a spread, which it does not state; tests ours against them",
+    )  # fmt: skip
+    parser.add_argument(
+        '--costs', metavar='FILE',
+        help='what benchmark.py cost --out wrote: a table of costs below the first sweep',
     )  # fmt: skip
     parser.add_argument(
         '--no-tiles', action='store_true',
@@ -70,9 +77,9 @@ def main(argv=None) -> int:
         sweeps.append(runs)
         spaces[runs.name] = space
     options = ReportOptions(
-        row=args.row, metric=args.metric, protocol=args.protocol, test=args.test,
+        rows=tuple(args.row), metric=args.metric, protocol=args.protocol, test=args.test,
         correction=args.correction, comparators=tuple(args.comparator), paper_n=args.paper_n,
-        tiles=not args.no_tiles,
+        tiles=not args.no_tiles, costs=args.costs,
     )  # fmt: skip
     out = Path(args.out or Path('work_dirs') / 'report')
     words = sys.argv[1:] if argv is None else argv
@@ -90,7 +97,7 @@ def main(argv=None) -> int:
 
 def read_runs(path, ledger_file, fixed):
     """A sweep with what its ledger says, and the space that it searches (empty for a grid)."""
-    from arml.ablation import Ledger, cells_of, read_sweep
+    from arml.ablation import Ledger, cells_of, read_sweep, tried_in
     from arml.report.sweep_cells import SweepRuns, entries_of
 
     sweep = read_sweep(path)
@@ -103,10 +110,7 @@ def read_runs(path, ledger_file, fixed):
             for parameters in (cell.parameters, *cell.equal)
         ]
     else:
-        # A search has no cells but those it has tried.
-        cells = list(
-            {line['run']: (line.get('parameters', {}), line['run']) for line in lines}.values()
-        )
+        cells = tried_in(sweep, lines, fixed)
     strangers = {line['run'] for line in lines if line['status'] == 'finished'}
     runs = SweepRuns(
         name=sweep.name, config=sweep.config.stem, tag=next(iter(sweep.tags), None),

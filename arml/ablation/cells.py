@@ -1,16 +1,17 @@
 """The cells of a sweep, known by what determines their results."""
 
+import contextlib
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from arml.ablation.sweep_file import Sweep
-from arml.ablation.values import read_options
+from arml.ablation.values import as_options, read_options
 from arml.config.load import read_config, resolve_config
 from arml.errors import ConfigError
 from arml.pipeline.data import files_at_rest
-from arml.pipeline.keys import digest
+from arml.pipeline.keys import run_of
 from arml.pipeline.run import build_stages, make_plan
 from arml.pipeline.store import Store
 
@@ -34,12 +35,12 @@ class Cell:
     @property
     def options(self) -> list[str]:
         """What goes behind ``--cfg-options``."""
-        return _options(self.parameters)
+        return as_options(self.parameters)
 
     @property
     def title(self) -> str:
         """Its values in one line."""
-        return ' = '.join(', '.join(_options(each)) for each in (self.parameters, *self.equal))
+        return ' = '.join(', '.join(as_options(each)) for each in (self.parameters, *self.equal))
 
 
 def cells_of(sweep: Sweep, fixed: Sequence[str] = ()) -> list[Cell]:
@@ -60,7 +61,7 @@ def cells_of(sweep: Sweep, fixed: Sequence[str] = ()) -> list[Cell]:
     with files_at_rest():
         for parameters in sweep.combinations():
             keys = plan.keys(parameters)
-            run = digest(list(keys.values()), 8)
+            run = run_of(keys)
             by_run.setdefault(run, []).append(parameters)
             stages[run] = keys
     return [Cell(first, run, tuple(equal), stages[run]) for run, (first, *equal) in by_run.items()]
@@ -75,7 +76,30 @@ def cell_of(sweep: Sweep, parameters: Mapping[str, Any], fixed: Sequence[str] = 
         fixed: As of :func:`cells_of`, which says what is raised, too.
     """
     keys = _Plan(sweep, fixed).keys(parameters)
-    return Cell(dict(parameters), digest(list(keys.values()), 8), stages=keys)
+    return Cell(dict(parameters), run_of(keys), stages=keys)
+
+
+def tried_in(
+    sweep: Sweep, lines: Iterable[Mapping[str, Any]], fixed: Sequence[str] = ()
+) -> list[tuple[dict[str, Any], str]]:
+    """The cells that a search has tried: values and key of the run of those lines of a ledger that are its cells.
+
+    Args:
+        sweep: A search.
+        lines: Of the ledger. One of an edited config, of other data or of other options is none of its cells.
+        fixed: As of :func:`cells_of`.
+    """
+    plan, found = _Plan(sweep, fixed), {}
+    known = {*sweep.parameters, *sweep.space}
+    with files_at_rest():
+        for line in lines:
+            parameters = dict(line.get('parameters') or {})
+            if line['run'] in found or not parameters.keys() <= known:
+                continue
+            with contextlib.suppress(ConfigError):  # values that the config does not take any more
+                if plan.run(parameters) == line['run']:
+                    found[line['run']] = parameters
+    return [(parameters, run) for run, parameters in found.items()]
 
 
 def rows_of(cells: Iterable[Cell], finished: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -110,17 +134,17 @@ class _Plan:
                 )
         self.base = read_config(sweep.config)
 
+    def run(self, parameters: Mapping[str, Any]) -> str:
+        """Key of the run."""
+        return run_of(self.keys(parameters))
+
     def keys(self, parameters: Mapping[str, Any]) -> dict[str, str]:
         """Key of each stage's product, in order."""
-        given = {**read_options(_options(parameters)), **self.others}
+        given = {**read_options(as_options(parameters)), **self.others}
         try:
             config = resolve_config(copy.deepcopy(self.base), given, for_run=True)
         except ConfigError as error:
-            where = ', '.join(_options(parameters))
+            where = ', '.join(as_options(parameters))
             raise ConfigError(f'sweep {self.name}, cell {where}: {error}') from error
         plan = make_plan(build_stages(config), Store(config.store))
         return {item.stage.name: item.key for item in plan}
-
-
-def _options(parameters: Mapping[str, Any]) -> list[str]:
-    return [f'{name}={value}' for name, value in parameters.items()]

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from arml.config.choices import choices_in
+from arml.config.chosen_file import files_in
 from arml.config.kinds import check_kind
 from arml.config.load import resolve_config
 from arml.config.overrides import find_class, leaves
@@ -28,7 +29,8 @@ def check_parameters(base: Config, parameters: Mapping[str, tuple[Any, ...]], fa
         parameters: Values by dotted path, those of a distribution its bounds.
         fault: Told of everything that is wrong.
     """
-    choices = choices_in(base)
+    files = files_in(base)
+    choices = set(choices_in(base)) | ({files[0]} if files else set())
     constants: dict[str, Any] = {}
     resolved = resolve_config(copy.deepcopy(base), for_run=True)
     for name, values in sorted(parameters.items(), key=lambda item: len(item[1]) > 1):

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from arml.benchmark.harness import Harness, Report
 
 #: What can be measured, a module of that name each.
-BENCHMARKS = ('losses', 'pseudo_masks', 'train_step', 'stage1_step', 'dataloader', 'sweep')
+BENCHMARKS = ('losses', 'pseudo_masks', 'train_step', 'stage1_step', 'dataloader', 'sweep', 'cost')
 
 
 def run_benchmark(name: str, harness: 'Harness', options: dict[str, Any]) -> 'Report':

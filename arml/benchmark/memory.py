@@ -82,10 +82,10 @@ def measure_here(prepare: Prepare, harness: Harness, arguments: tuple) -> float:
     keep_freed_memory()
     work = prepare(*arguments, device=harness.device)
     give_back_free_memory()
-    before = _resident('VmRSS')
+    before = resident('VmRSS')
     forget_peak()
     kept = work()
-    peak = _resident('VmHWM')
+    peak = resident('VmHWM')
     del kept
     return max(peak - before, 0) / MB
 
@@ -102,7 +102,7 @@ def forget_peak() -> None:
         Path('/proc/self/clear_refs').write_text('5')
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """Bytes of ``VmRSS`` (now) or ``VmHWM`` (peak); without /proc the peak for both."""
     status = Path('/proc/self/status')
     if status.is_file():

@@ -9,6 +9,8 @@ import torch
 from mmengine.config import Config
 
 from arml.config.choices import take_choices
+from arml.config.chosen_file import take_file
+from arml.config.lending import lend_models, take_back
 from arml.config.overrides import OPTIONAL, apply_overrides
 from arml.config.parts import loaders_in, refuse_unread, schedulers_of, unread_parts
 from arml.config.sections import OWN, SHARED
@@ -17,7 +19,11 @@ from arml.config.tree import nodes
 from arml.errors import ConfigError
 
 #: Top-level keys of a run beside those of its Runners.
-KNOWN = ('pipeline', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store')
+KNOWN = (
+    'pipeline', 'title', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store',
+)  # fmt: skip
+#: Stands for ``title`` in the rows of stages.
+TITLE = '{title}'
 
 
 def load_config(
@@ -25,10 +31,11 @@ def load_config(
 ) -> Config:
     """Read a config file, apply overrides that must name existing leaves, and resolve it.
 
-    Resolving hands ``data_root`` to every data set that has none of its own and ``randomness.seed``
-    to all, after the overrides, so that one override reaches all of them; it ends each learning rate
-    schedule by epochs without an ``end`` at the last epoch of its section; and it turns off what
-    loaders cannot do here (persistent workers where there are none, pinned memory without a GPU).
+    Resolving names the rows of stages by ``title``; it hands ``data_root`` to every data set that has none
+    of its own and ``randomness.seed`` to all, after the overrides, so that one override reaches
+    all of them; it ends each learning rate schedule by epochs without an ``end`` at the last epoch of its
+    section; and it turns off what loaders cannot do here (persistent workers where there are none, pinned
+    memory without a GPU).
 
     Args:
         path: A Python or JSON/YAML config file.
@@ -64,19 +71,30 @@ def read_config(path: str | os.PathLike) -> Config:
             f'config {path}: cannot be read: {type(error).__name__}: {error}'
         ) from error
     join_data(config)
+    join_network(config)
     return config
 
 
 def resolve_config(
     config: Config, overrides: dict[str, Any] | None = None, for_run: bool = False
 ) -> Config:
-    """Apply overrides to a config and resolve it; in place. Arguments, result and errors of :func:`load_config`.
+    """Apply overrides to a config and resolve it; in place, but for a config that names another file.
 
     Args:
         config: Of :func:`read_config`; a copy, if it is to be used again.
         overrides: Dotted paths and values.
         for_run: Whether the pipeline will be run.
+
+    Returns:
+        The config, or that of the file which it names.
+
+    Raises:
+        ConfigError: As of :func:`load_config`.
     """
+    chosen = take_file(config, overrides or {})
+    if chosen is not None:
+        path, rest = chosen
+        return resolve_config(read_config(path), rest, for_run)
     overrides = take_choices(config, overrides or {})
     check_top_level(config)
     if overrides:
@@ -84,6 +102,7 @@ def resolve_config(
         apply_overrides(config, overrides)
     check_keys(config)
     check_finite(config._cfg_dict)
+    lend_models(config)
     if for_run:
         refuse_unread(config, overrides)
         for key in unread_parts(config):
@@ -104,6 +123,18 @@ def join_data(config: Config) -> None:
             data = Config(config.pop(name))
             data.merge_from_dict(config.get(section) or {})
             config[section] = data._cfg_dict
+
+
+def join_network(config: Config) -> None:
+    """Move ``network`` into ``model.network``, whose own leaves win; in place.
+
+    So that a file that says how networks are trained (``model``) and one that says which network it is
+    (``network``) can both be bases of a config, in any combination.
+    """
+    if isinstance(config.get('network'), dict) and isinstance(config.get('model'), dict):
+        network = Config(config.pop('network'))
+        network.merge_from_dict(config.model.get('network') or {})
+        config.model['network'] = network._cfg_dict
 
 
 def check_top_level(config: Config) -> None:
@@ -133,6 +164,7 @@ def forget(config: Config) -> None:
     So that an override of ``data_root``, ``randomness.seed`` or ``max_epochs`` reaches everything
     in a resolved config too, such as the one that a run left behind.
     """
+    take_back(config)
     root, seed = config.get('data_root'), (config.get('randomness') or {}).get('seed')
     for dataset in datasets_in(config._cfg_dict):
         if root is not None and dataset.get('data_root') == root:
@@ -155,6 +187,9 @@ def resolve(config: Config) -> None:
             f'randomness.seed: found {seed!r}, expected a whole number from 0 to 2**31 - 1. '
             'One seed drives all stages.'
         )
+    for stage in config.get('pipeline') or []:
+        if TITLE in (stage.get('row') or ''):
+            stage['row'] = stage['row'].replace(TITLE, _title_of(config))
     for path, dataset in _placed_datasets(config._cfg_dict):
         if dataset.get('data_root') is None and config.get('data_root') is not None:
             dataset['data_root'] = config.data_root
@@ -183,6 +218,15 @@ def resolve(config: Config) -> None:
                     loader[key] = off
         if loader.get('pin_memory') and not torch.cuda.is_available():
             loader['pin_memory'] = False
+
+
+def _title_of(config: Config) -> str:
+    title = config.get('title')
+    if not isinstance(title, str) or not title.strip():
+        raise ConfigError(
+            f"title: found {title!r}, expected the method's name: a row of the table is called so"
+        )
+    return title
 
 
 def datasets_in(node: Any) -> list[dict]:

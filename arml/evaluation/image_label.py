@@ -60,6 +60,15 @@ class ImageLabelMetric(CollectingMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.threshold = threshold
 
+    def score_names(self) -> list[str]:
+        """What :meth:`compute_metrics` will give; needs the data set's metainfo alone."""
+        of_classes = [
+            f'{score}.{name}'
+            for name in (self.dataset_meta or {}).get('classes') or ()
+            for score in ('label_accuracy', 'AP')
+        ]
+        return ['label_accuracy', 'mAP', *of_classes]
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep scores and labels of a batch.
 

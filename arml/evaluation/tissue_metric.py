@@ -108,6 +108,13 @@ class TissueMetric(CollectingMetric):
         _, background = self._size()
         return tuple(p for p in self.protocols if p == 'A' or background is not None)
 
+    def score_names(self) -> list[str]:
+        """What :meth:`compute_metrics` will give; needs the data set's metainfo alone."""
+        size, _ = self._size()
+        matrix, classes = np.eye(size, dtype=int), self._meta('classes')
+        protocols = self.applied_protocols()
+        return [name for p in protocols for name in protocol_metrics(matrix, classes, p)]
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count one batch of predictions (``pred_sem_seg`` against ``gt_sem_seg``)."""
         for sample in data_samples:

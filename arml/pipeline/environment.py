@@ -74,6 +74,14 @@ def describe() -> dict[str, Any]:
     }
 
 
+def config_file(path: str | None) -> str | None:
+    """A config's file as people name it: from the folder that holds ``configs``, where it lies in one."""
+    if path is None:
+        return None
+    folders = [folder for folder in Path(path).absolute().parents if folder.name == 'configs']
+    return Path(path).absolute().relative_to(folders[0].parent).as_posix() if folders else str(path)
+
+
 def describe_test(config: Config, checkpoint: Path) -> dict[str, Any]:
     """What a test of a checkpoint is of: the parameters and their seed, the data, and :func:`describe`.
 

@@ -116,7 +116,7 @@ def _made_with(product: Product) -> dict[str, Any]:
 def _rows(stage: Stage, product: Product) -> list[dict[str, Any]]:
     """A product's lines under the name this run's pipeline gives them; without a name, none."""
     return [
-        {**row, 'name': row['name'].replace(ROW, stage.row or '')}
+        {**row, 'name': row['name'].replace(ROW, stage.row or ''), 'stage': stage.name}
         for row in product.record['rows']
         if stage.row or ROW not in row['name']
     ]

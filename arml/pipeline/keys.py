@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ INDIFFERENT = frozenset({
 })  # fmt: skip
 #: Settings that name a weight file: ``init_cfg``, a backbone's own option, a start of training.
 WEIGHTS = frozenset({'checkpoint', 'load_from', 'pretrained'})
+#: Digits of the key of a run: two of ten thousand runs share one with a probability of 2e-7.
+RUN_DIGITS = 12
 #: Stands in settings for a leaf that is set to a product of another stage.
 BOUND = 'bound'
 
@@ -80,3 +83,12 @@ def digest(value: Any, length: int = 16) -> str:
     """The first hexadecimal digits of the SHA-256 of a value's canonical form."""
     text = json.dumps(canonical(value), sort_keys=True, separators=(',', ':'), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def run_of(keys: Mapping[str, str]) -> str:
+    """Key of a run: a hash of the keys of its stages, in order.
+
+    Args:
+        keys: By name of the stage.
+    """
+    return digest(list(keys.values()), RUN_DIGITS)

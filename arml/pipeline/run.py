@@ -20,9 +20,9 @@ from arml.engine import distributed
 from arml.errors import ArmlError, ConfigError
 from arml.pipeline.alone import alone_in
 from arml.pipeline.data import check_before_training
-from arml.pipeline.environment import describe
+from arml.pipeline.environment import config_file, describe
 from arml.pipeline.finish import finish, link
-from arml.pipeline.keys import digest
+from arml.pipeline.keys import digest, run_of
 from arml.pipeline.messages import say
 from arml.pipeline.stage import Context, Stage
 from arml.pipeline.store import Product, Store
@@ -142,11 +142,12 @@ def run_pipeline(
     barrier()
     store = Store(config.store)
     plan = make_plan(build_stages(config), store)
-    run_key = digest([item.key for item in plan], 8)
+    run_key = run_of({item.stage.name: item.key for item in plan})
     stem = Path(config.filename).stem if config.filename else 'run'
     folder = Path(work_dir or config.get('work_dir') or Path('work_dirs') / f'{stem}-{run_key}')
     record = {
-        'name': stem, 'run': run_key, 'seed': config.randomness['seed'], **describe(),
+        'name': stem, 'title': config.get('title'), 'config_file': config_file(config.filename),
+        'run': run_key, 'seed': config.randomness['seed'], **describe(),
         'command': ' '.join(sys.argv), 'overrides': dict(overrides or {}),
         'data': {item.stage.name: item.description['data'] for item in plan},
     }  # fmt: skip

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from arml.errors import ConfigError
-from arml.pseudo.gradcam_reader import FEATURES, FIELD, GradCAMClassifier, GradCAMReader
-from arml.pseudo.maps import orient, orientations, restore
+from arml.pseudo.gradcam_reader import FEATURES, GradCAMClassifier
+from arml.pseudo.gradient_maps import GradientMaps
 from arml.registry import MAPS
 
 
 @MAPS.register_module()
-class GradCAMMaps:
+class GradCAMMaps(GradientMaps):
     r"""Class maps from gradients (Grad-CAM, Selvaraju et al., 2017), exact and batched.
 
     .. math:: M_c(u) = \sum_k w_k A_k(u), \qquad
@@ -23,22 +21,15 @@ class GradCAMMaps:
     z are the logits, A what a layer gives. As released there is no ReLU, and masks are made from
     several layers in one run: ``layers=('b4_5', 'b5_2', 'bn7')`` of ``arml.ResNet38d``.
 
-    Each tile takes one forward pass; up to the first of the layers nothing is kept of it. A backward
-    pass goes to the layers and not to the weights, serves all layers, and runs for the labelled
-    classes alone: tiles with equally many go together, and round r is the r-th class of each. Where
-    pooling and a linear map read a layer directly, its weights are those of the map, divided by
-    h w, and there is no backward pass for it: with the default layer, none at all.
+    What it costs is said in :class:`~arml.pseudo.gradient_maps.GradientMaps`. Where pooling and a
+    linear map read a layer directly, the map is that of ``arml.WeightMaps``, divided by h w.
 
     There are no scales as in ``arml.WeightMaps``: w falls with the number of positions, so maps of
     several scales have no common unit.
 
     Args:
-        layers: Names of modules of the classifier's backbone, parts of one with dots, or
-            ``features``: what the head reads, after the neck where it is active. The output of a
-            module is taken as it is: that of a block of ``arml.ResNet38d`` comes before the norm
-            and the ReLU that follow, and may be negative. Only ``bn7`` of ``arml.ResNet38d`` means
-            the last ReLU, after the norm: the backbone's output, before the neck. The map of the
-            last name is called ``final``, the others are called as their layers.
+        layers: As of :class:`~arml.pseudo.gradient_maps.GradientMaps`: modules of the backbone, or
+            ``features``, what the head reads.
         relu: Set negative values to 0 (Grad-CAM's authors do, the released code does not).
         flips: Take the mean over the mirror images, as ``arml.WeightMaps`` does.
         rotations: Also over the turns by 90, 180 and 270 degrees.
@@ -54,103 +45,12 @@ class GradCAMMaps:
         flips: bool = False,
         rotations: bool = False,
     ) -> None:
-        listed = isinstance(layers, list | tuple) and len(layers) > 0
-        if not listed or not all(isinstance(layer, str) and layer for layer in layers):
-            raise ConfigError(f'{FIELD}: found {layers!r}, expected a list of names of layers.')
-        self.layers = tuple(layers)
-        #: Names of the maps that a call returns, in the order of the layers.
-        self.names = (*self.layers[:-1], 'final')
-        if len(set(self.layers)) < len(self.layers) or 'final' in self.layers[:-1]:
-            raise ConfigError(
-                f'{FIELD}: found {list(layers)}, expected each layer once, and none but the last '
-                "called 'final'."
-            )
-        self.relu = relu
-        self.orientations = orientations(flips, rotations)
+        super().__init__(layers, relu, flips, rotations)
 
-    def check(self, classifier: GradCAMClassifier) -> None:
-        """Check that the classifier has the layers, without running it.
+    def weights(self, activations: Tensor, gradients: Tensor) -> Tensor:
+        """The mean gradient of each channel: (n, C) of gradients (n, C, h, w)."""
+        return gradients.mean(dim=(2, 3))
 
-        Raises:
-            ConfigError: If it lacks one; names the layers there are.
-        """
-        self._modules(classifier)
-
-    def __call__(
-        self,
-        classifier: GradCAMClassifier,
-        inputs: Tensor,
-        features: Tensor | None = None,
-        present: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Compute the maps; the classifier is afterwards as it was.
-
-        Args:
-            classifier: In evaluation mode. Gradients are computed even under ``no_grad``, in the
-                type of its weights even under autocast.
-            inputs: Preprocessed images, float, (N, 3, H, W).
-            features: ``classifier.extract_feat(inputs)``, if the caller has them: used for the
-                plain view if they are the only layer, as others need a forward pass of their own.
-            present: Classes whose maps are wanted, bool, (N, K); None: all.
-
-        Returns:
-            Maps by name, float, (N, K, h, w) with h and w of the layer; 0 where not ``present``.
-
-        Raises:
-            ConfigError: If the backbone lacks a layer, or one is no map (N, C, h, w), runs several
-                times or not at all, or the scores do not depend on it.
-            ValueError: If ``present`` is not (N, K).
-        """
-        modules = self._modules(classifier)
-        if present is not None:
-            present = torch.as_tensor(present).bool().cpu()
-            if present.dim() != 2 or len(present) != len(inputs):
-                raise ValueError(
-                    f'GradCAMMaps: expected present (N, K) with N = {len(inputs)}, found '
-                    f'{tuple(present.shape)}'
-                )
-        total: dict[str, Tensor] = {}
-        # What comes from inference mode cannot be part of a graph, a copy of it can.
-        with torch.inference_mode(False), torch.no_grad():
-            reader = GradCAMReader(classifier, self.layers, modules)
-            for turns, mirrored in self.orientations:
-                given = features if (turns, mirrored) == (0, False) else None
-                view = orient(inputs.detach().clone(), turns, mirrored)
-                for layer, maps in reader.maps(view, given, present).items():
-                    maps = restore(maps, turns, mirrored)
-                    total[layer] = total[layer] + maps if layer in total else maps
-            means = [total[layer] / len(self.orientations) for layer in self.layers]
-            return {
-                name: maps.relu() if self.relu else maps
-                for name, maps in zip(self.names, means, strict=True)
-            }
-
-    def _modules(self, classifier: GradCAMClassifier) -> dict[str, nn.Module]:
-        """The modules of the layers, without that of the features."""
-        wanted = [layer for layer in self.layers if layer != FEATURES]
-        if not wanted:
-            return {}
-        backbone = classifier.backbone
-        known = dict(backbone.named_modules())
-        del known['']
-        names = getattr(backbone, 'map_layers', {})
-        for layer in wanted:
-            if names.get(layer, layer) not in known:
-                raise ConfigError(
-                    f'{FIELD}: found {layer!r}, which {type(backbone).__name__} does not have, '
-                    f'expected {", ".join(_outer_layers(backbone))}, a part of one of these '
-                    f'(with dots), or {FEATURES}.'
-                )
-        return {layer: known[names.get(layer, layer)] for layer in wanted}
-
-
-def _outer_layers(backbone: nn.Module) -> list[str]:
-    """The outermost modules of a backbone under the names to ask for them."""
-    prefix, children = '', dict(backbone.named_children())
-    while len(children) == 1:  # nothing but a wrapper
-        ((name, inner),) = children.items()
-        if not dict(inner.named_children()):
-            break
-        prefix, children = f'{prefix}{name}.', dict(inner.named_children())
-    names = getattr(backbone, 'map_layers', {})
-    return [f'{prefix}{name}' for name in children if f'{prefix}{name}' not in names.values()]
+    def maps_of_head(self, classifier: GradCAMClassifier, features: Tensor, head: Tensor) -> Tensor:
+        """The class maps, divided by h w: (N, K, h, w) of features (N, C, h, w)."""
+        return classifier.class_maps(features) / (features.shape[2] * features.shape[3])

@@ -9,6 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from arml.errors import DataError
+from arml.report.rows import row_of
 
 
 @dataclass(frozen=True)
@@ -118,17 +119,14 @@ def _compare(value: str, found: dict[int, float], base: dict[int, float]) -> Dif
 
 
 def _score(entry: Mapping[str, Any], row: str, metric: str) -> float:
-    for line in entry['rows']:
-        if line['name'] == row:
-            score = line['metrics'].get(metric)
-            if score is None or math.isnan(score):
-                raise DataError(
-                    f'run {entry["run"]}: {row} has no score {metric!r}; it has '
-                    f'{", ".join(k for k, v in line["metrics"].items() if v is not None)}'
-                )
-            return float(score)
-    names = ', '.join(line['name'] for line in entry['rows'])
-    raise DataError(f'run {entry["run"]}: has no row {row!r}; it has {names}')
+    metrics = row_of(entry['rows'], row, f'run {entry["run"]}')['metrics']
+    score = metrics.get(metric)
+    if score is None or math.isnan(score):
+        raise DataError(
+            f'run {entry["run"]}: {row} has no score {metric!r}; it has '
+            f'{", ".join(k for k, v in metrics.items() if v is not None)}'
+        )
+    return float(score)
 
 
 def _spread(mean: float, std: float, sign: str = '') -> str:

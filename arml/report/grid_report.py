@@ -13,9 +13,17 @@ from arml.report.grid_plots import grid_plots
 from arml.report.labels import assignment, markdown_escape, parameter_title, value_title
 from arml.report.options import ReportOptions
 from arml.report.paper_tables import PaperTable, paper_table
+from arml.report.rows import RESULT
 from arml.report.scores_table import ScoresTable, latex, markdown, scores_table, wide_frame
 from arml.report.stats import LEVEL, smallest_seen
-from arml.report.sweep_cells import Group, SweepRuns, find_group, groups_of, varied
+from arml.report.sweep_cells import (
+    Group,
+    SweepRuns,
+    find_group,
+    groups_of,
+    split_by_row,
+    varied,
+)
 from arml.report.table import PREFIXES
 
 #: Seeds a line below which a report says how little its tests can see.
@@ -54,7 +62,7 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         ConfigError: If two of ``options.comparators`` are lines of it.
         ArmlError: If a file cannot be written.
     """
-    groups, names = groups_of(runs.entries), varied(runs.entries)
+    groups, names = lines_of(runs, options)
     comparator = comparator_of(runs.name, groups, options)
     paper = paper_table(runs.tag) if runs.tag else None
     refusal = '' if paper is None else beside_paper.why_not(
@@ -83,7 +91,7 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         '\n'.join(f'- {note}' for note in notes),
     ]
     data: dict[str, Any] = {
-        'sweep': runs.name, 'method': runs.method, 'row': options.row,
+        'sweep': runs.name, 'method': runs.method, 'rows': list(options.rows),
         'protocol': options.protocol, 'metric': table.metric, 'test': options.test,
         'comparator': comparator and dict(comparator.values), 'dagger': options.correction,
         'made_with': made, 'lines': [_line(line, options.row) for line in table.lines],
@@ -116,6 +124,12 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         files=[csv, *plots.files],
         remarks=plots.remarks,
     )
+
+
+def lines_of(runs: SweepRuns, options: ReportOptions) -> tuple[list[Group], list[str]]:
+    """The lines of a grid's table, and the parameters that they differ by."""
+    groups, names = split_by_row(groups_of(runs.entries), options.rows), varied(runs.entries)
+    return groups, [*names, RESULT] if len(options.rows) > 1 else names
 
 
 def comparator_of(name: str, groups: Sequence[Group], options: ReportOptions) -> Group | None:
@@ -175,7 +189,7 @@ def notes_of(
     title = beside_paper.score_title(table.metric)
     protocol = {'A': 'background dropped', 'B': 'background counts'}[options.protocol]
     notes = [
-        f'{options.row} on {runs.dataset}, {split} split, protocol {options.protocol} ({protocol}), '
+        f'{" and ".join(options.rows)} on {runs.dataset}, {split} split, protocol {options.protocol} ({protocol}), '
         'percent; mean ± standard deviation over n seeds (n - 1 in the denominator). '
         'Columns of classes are IoU.'
     ]
@@ -228,9 +242,9 @@ def _paper_section(
     data: dict[str, Any] = {'table': paper.name, 'source': paper.source, 'not_comparable': refusal}
     names = [row.name for row in rows.values()]
     dataset = beside_paper.PAPER_DATASET if refusal else runs.dataset
-    notes = paper.notes_of(names, dataset)
-    data |= {'notes': notes, 'left_out': paper.left_out}
-    text = [f'### Beside {paper.name} of the paper']
+    notes = beside_paper.notes_of(paper, names, dataset)
+    data |= {'notes': notes}
+    text = [f'### Beside {paper.name} of the paper: {markdown_escape(paper.title)}']
     if not rows:
         return [*text, f'{paper.name} has no row of these values.'], data
     if not refusal:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from arml.report.rows import FINAL
+
 
 @dataclass(frozen=True)
 class ReportOptions:
     """What a user may choose of a report.
 
     Attributes:
-        row: Line of the runs' own tables that is compared.
+        rows: Lines of the runs' own tables that are compared, by name or by what they are of; all runs have the
+            first one.
         metric: Score that is tested and drawn, without the protocol's prefix.
         protocol: ``'A'`` or ``'B'``.
         test: Key of :data:`arml.report.stats.TESTS`.
@@ -16,9 +19,10 @@ class ReportOptions:
         comparators: Names of lines to test against; a sweep takes the one that it has.
         paper_n: Runs behind the paper's rows with a spread, as the user says; None: not tested.
         tiles: Whether a picture may show tiles of the data.
+        costs: What ``benchmark.py cost --out`` wrote; None: no table of costs.
     """
 
-    row: str = 'ARML'
+    rows: tuple[str, ...] = (FINAL,)
     metric: str = 'mIoU'
     protocol: str = 'A'
     test: str = 'welch'
@@ -26,3 +30,9 @@ class ReportOptions:
     comparators: tuple[str, ...] = ()
     paper_n: int | None = None
     tiles: bool = True
+    costs: str | None = None
+
+    @property
+    def row(self) -> str:
+        """The first of :attr:`rows`."""
+        return self.rows[0]

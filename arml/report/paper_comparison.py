@@ -1,13 +1,14 @@
 """Ours beside the paper: values where they can be compared, differences between lines where not."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
 from arml.report.labels import markdown_escape
-from arml.report.paper_tables import ROW, PaperRow, PaperTable
+from arml.report.paper_tables import PaperRow, PaperTable
+from arml.report.rows import FINAL, ROLES
 from arml.report.scores_table import ScoresTable, signed, spread
 from arml.report.stats import TESTS, compare_published
 from arml.report.sweep_cells import Group
@@ -29,11 +30,31 @@ def why_not(paper: PaperTable, dataset: str, row: str, protocol: str) -> str:
     datasets = list(dict.fromkeys(each.dataset for each in paper.rows))
     if dataset not in datasets:
         return f'another data set (ours {dataset}, the paper {" and ".join(datasets)})'
-    if row != ROW:
+    if row not in (FINAL, ROLES[FINAL][1]):
         return f'another result (ours {row}, the paper the final segmentor)'
     if protocol != paper.protocol:
         return f'another protocol (ours {protocol}, the paper {paper.protocol})'
     return ''
+
+
+def notes_of(paper: PaperTable, names: Iterable[str], dataset: str) -> list[str]:
+    """What to know about a table of the paper; plain text.
+
+    Args:
+        paper: The table.
+        names: Those of its rows that stand beside ours.
+        dataset: Data set of the paper's rows.
+    """
+    notes = [f'The paper prints {paper.metric}.', *paper.notes_of(dataset)]
+    others = paper.others(names, dataset)
+    if others:
+        listed = (
+            f'{row.name} '
+            + ', '.join(f'{score_title(k)} {number(v)}' for k, v in row.scores.items())
+            for row in others
+        )
+        notes.append(f'Its other rows on {dataset}: {"; ".join(listed)}.')
+    return [*notes, f'Not taken over, as it could not be verified: {paper.left_out}.']
 
 
 def rows_by_group(

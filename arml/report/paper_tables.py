@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from arml.report.rows import FINAL, RESULT
+
 FOLDER = Path(__file__).with_name('paper')
-#: Line of a run's table that the paper's figures are of.
-ROW = 'ARML'
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,15 @@ class PaperRow:
     Attributes:
         name: As in the paper.
         dataset: Name of the data set, as our data sets call themselves.
-        where: Last part of a parameter's path -> values, as texts, for which this is the row.
+        where: Alternatives, each the last part of a parameter's path -> values, as texts, for which this is the row.
+            It is of the segmentor unless ``result`` says otherwise.
         scores: Percent, named as in our ledgers.
         std: Spread of those scores that have one.
     """
 
     name: str
     dataset: str
-    where: Mapping[str, tuple[str, ...]]
+    where: tuple[Mapping[str, tuple[str, ...]], ...]
     scores: Mapping[str, float]
     std: Mapping[str, float]
 
@@ -42,6 +43,7 @@ class PaperTable:
     Attributes:
         name: ``'Table 3'``.
         title: What it is about.
+        metric: Which scores it prints, in which unit.
         source: The paper; with the page, where it is known.
         protocol: ``'A'`` or ``'B'``.
         rows: Its rows.
@@ -52,6 +54,7 @@ class PaperTable:
 
     name: str
     title: str
+    metric: str
     source: str
     protocol: str
     rows: tuple[PaperRow, ...]
@@ -66,20 +69,20 @@ class PaperTable:
             dataset: Name of a data set of the table.
         """
         short = {path.rsplit('.', 1)[-1]: str(value) for path, value in values.items()}
+        short.setdefault(RESULT, FINAL)
         for row in self.rows:
-            fits = row.where and all(short.get(key) in of for key, of in row.where.items())
+            fits = any(all(short.get(key) in of for key, of in one.items()) for one in row.where)
             if fits and row.dataset == dataset:
                 return row
         return None
 
-    def notes_of(self, names: Iterable[str], dataset: str) -> list[str]:
-        """What to know about some rows on a data set."""
-        wanted = set(names)
-        return [
-            text
-            for rows, only, text in self.notes
-            if (not rows or rows & wanted) and only in (None, dataset)
-        ]
+    def notes_of(self, dataset: str) -> list[str]:
+        """What to know about it on a data set, of rows that are not ours too."""
+        return [text for _, only, text in self.notes if only in (None, dataset)]
+
+    def others(self, names: Iterable[str], dataset: str) -> list[PaperRow]:
+        """The rows on a data set that are called otherwise."""
+        return [row for row in self.rows if row.dataset == dataset and row.name not in set(names)]
 
 
 @cache
@@ -101,6 +104,7 @@ def paper_table(tag: str) -> PaperTable | None:
     return PaperTable(
         name=content['table'],
         title=content['title'],
+        metric=content['metric_note'],
         source=f'{source["authors"]}, "{source["title"]}", {source["venue"]}, {where}',
         protocol=content['protocol'],
         rows=tuple(_row(row) for row in content['rows']),
@@ -114,8 +118,13 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any]) -> PaperRow:
-    where = {
-        key: tuple(map(str, value)) if isinstance(value, list) else (str(value),)
-        for key, value in row['where'].items()
-    }
+    listed = row['where'] if isinstance(row['where'], list) else [row['where']]
+    where = tuple(
+        {
+            key: tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+            for key, value in {RESULT: FINAL, **one}.items()
+        }
+        for one in listed
+        if one  # a row of a method that is not here
+    )
     return PaperRow(row['name'], row['dataset'], where, row['scores'], row.get('std', {}))

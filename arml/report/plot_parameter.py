@@ -189,7 +189,7 @@ def _means(
             zorder=3, label='single seeds',
         )  # fmt: skip
     places, means = [place for place, _ in pairs], [point.mean for _, point in pairs]
-    spreads = [0 if math.isnan(point.std) else point.std for _, point in pairs]
+    spreads = [point.std for _, point in pairs]  # NaN, so no bar, of a single seed
     along = {'yerr' if upright else 'xerr': spreads}
     several = max(len(point.scores) for _, point in pairs) > 1
     axes.errorbar(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from arml.errors import DataError
 from arml.report.labels import label_of
 from arml.report.result import load_result, newest_by_run
+from arml.report.rows import RESULT, find_row, row_of
 
 SEED = 'randomness.seed'
 #: What lines of older versions lack, and the result in the work dir has.
@@ -51,13 +52,7 @@ class Entry:
         """
         if self.status != 'finished':
             return None
-        for line in self.row['rows']:
-            if line['name'] == name:
-                return line
-        names = ', '.join(line['name'] for line in self.row['rows'])
-        raise DataError(
-            f'run {self.run}: has no row {name!r}; it has {names}. Name one of them: --row'
-        )
+        return row_of(self.row['rows'], name, f'run {self.run}')
 
     def metrics(self, name: str) -> Mapping[str, Any]:
         """The scores of a line of its table; empty if it is not finished.
@@ -242,6 +237,38 @@ def groups_of(entries: Iterable[Entry]) -> list[Group]:
         key = tuple(map(repr, values.values()))
         groups.setdefault(key, Group(values)).entries.append(entry)
     return list(groups.values())
+
+
+def split_by_row(groups: Iterable[Group], rows: Sequence[str]) -> list[Group]:
+    """Lines of a table that shows several lines of each run, such as its maps beside its segmentor.
+
+    Args:
+        groups: Of a sweep.
+        rows: Names of lines or what they are of (:data:`arml.report.rows.ROLES`). With one, nothing changes.
+
+    Returns:
+        A group for each row that its finished runs have, told apart by the value of ``result``; each reads its
+        line under the name of the first row. A group without a finished run is of the first row.
+    """
+    groups = list(groups)
+    if len(rows) < 2:
+        return groups
+    found = []
+    for group in groups:
+        done = [entry for entry in group.entries if entry.status == 'finished']
+        for name in rows:
+            if not done and name == rows[0] or any(find_row(e.row['rows'], name) for e in done):
+                entries = [_reading(entry, name, rows[0]) for entry in group.entries]
+                found.append(Group({**group.values, RESULT: name}, entries))
+    return found
+
+
+def _reading(entry: Entry, name: str, alias: str) -> Entry:
+    """An entry that has one line of its table, under another name."""
+    if entry.status != 'finished':
+        return entry
+    line = row_of(entry.row['rows'], name, f'run {entry.run}')
+    return replace(entry, row={**entry.row, 'rows': [{**line, 'name': alias}]})
 
 
 def find_group(groups: Iterable[Group], text: str) -> Group | None:

@@ -6,11 +6,12 @@ from typing import Any
 
 from arml.atomic import write_json, write_text
 from arml.errors import ConfigError
-from arml.report.grid_report import SweepReport, grid_report
+from arml.report.costs import costs_section, load_costs
+from arml.report.grid_report import SweepReport, grid_report, lines_of
 from arml.report.options import ReportOptions
 from arml.report.page import html_page
 from arml.report.search_report import search_report
-from arml.report.sweep_cells import SweepRuns, find_group, groups_of
+from arml.report.sweep_cells import SweepRuns, find_group
 
 LATEX_HEAD = (
     '% Needs \\usepackage{booktabs}. Written by tools/report.py; change the sweep, not this file.\n'
@@ -44,9 +45,12 @@ def write_report(
         if names.count(name) > 1:
             raise ConfigError(f'found {names.count(name)} sweeps named {name}; give each once')
     check_comparators(sweeps, options)
+    costs = load_costs(options.costs) if options.costs else None
     parts = [_part(runs, options, out, importance) for runs in sweeps]
     title = 'Report on ' + ', '.join(names)
     text = f'# {title}\n\n' + '\n\n'.join(part.markdown for part in parts)
+    if costs is not None:
+        text += '\n\n' + costs_section(costs)
     text += f'\n\nWritten by `{command}`.\n'
     write_text(out / 'report.md', text)
     write_text(out / 'tables.tex', LATEX_HEAD + '\n' + '\n'.join(part.latex for part in parts))
@@ -54,6 +58,7 @@ def write_report(
         'command': command,
         'options': vars(options),
         'sweeps': [part.data for part in parts],
+        'costs': costs and costs['costs'],
     }
     write_json(out / 'report.json', data)
     write_text(out / 'report.html', html_page(title, text, out))
@@ -66,7 +71,7 @@ def check_comparators(sweeps: Sequence[SweepRuns], options: ReportOptions) -> No
     Raises:
         ConfigError: If so; names the lines that there are.
     """
-    grids = [groups_of(runs.entries) for runs in sweeps if runs.method == 'grid']
+    grids = [lines_of(runs, options)[0] for runs in sweeps if runs.method == 'grid']
     for text in options.comparators:
         if not any(find_group(groups, text) for groups in grids):
             lines = '; '.join(

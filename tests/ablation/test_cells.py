@@ -49,7 +49,7 @@ def test_cells_of__keys_are_those_of_the_run(fixed):
     config = load_config(CONFIG, dict(option.split('=') for option in fixed), for_run=True)
     plan = make_plan(build_stages(config), Store(config.store))
     assert cell.stages == {item.stage.name: item.key for item in plan}
-    assert cell.run == digest([item.key for item in plan], 8)
+    assert cell.run == digest([item.key for item in plan], 12)
 
 
 def test_cells_of__share_what_their_values_do_not_touch(fixed):

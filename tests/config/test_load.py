@@ -5,7 +5,7 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from arml.config import load_config
-from arml.config.load import datasets_in
+from arml.config.load import datasets_in, read_config
 from arml.errors import ConfigError
 
 TINY = ROOT / 'configs' / 'arml_tiny_synthetic.py'
@@ -137,3 +137,25 @@ def _flat(node, prefix=''):
             yield from _flat(value, f'{prefix}.{index}')
     else:
         yield prefix, Config({'v': node}).to_dict()['v']
+
+
+def test_load__title_names_the_rows(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(f"_base_ = ['{ROOT / 'configs' / 'arml_tiny_ebhi.py'}']\n")
+    assert load_config(path).pipeline[-1]['row'] == 'ARML'
+    assert load_config(path, {'title': 'Mine'}).pipeline[-1]['row'] == 'Mine'
+    with pytest.raises(ConfigError, match="title: found ' ', expected the method's name"):
+        load_config(path, {'title': ' '})
+
+
+def test_load__network_goes_into_the_model_whose_own_leaves_win(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(
+        "network = dict(type='EncoderDecoder', backbone=dict(depth=18, style='pytorch'))\n"
+        "model = dict(type='arml.SingleNetworkSegmentor', network=dict(backbone=dict(depth=50)))\n"
+    )
+    found = read_config(path)
+    assert 'network' not in found
+    assert found.model.network.to_dict() == dict(
+        type='EncoderDecoder', backbone=dict(depth=50, style='pytorch')
+    )

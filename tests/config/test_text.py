@@ -1,16 +1,14 @@
 """Configs as text: what is read again is the same, and a Runner's text is not laid out."""
 
 import pytest
-from conftest import ROOT
 from mmengine.config import Config
+from shipped import CONFIGS, names
 
 from arml.config import load_config
 from arml.config.text import WIDTH, config_text, unformatted
 
-CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 
-
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', CONFIGS, ids=names(CONFIGS))
 def test_config_text__gives_the_same_config(path):
     config = load_config(path)
     text = config_text(config)

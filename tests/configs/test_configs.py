@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 from conftest import ROOT
+from shipped import CONFIGS, names
 
 from arml.config import load_config
 from arml.config.load import datasets_in
@@ -12,7 +13,6 @@ from arml.datasets.transforms.recipes import name_recipe
 from arml.pipeline.run import build_stages
 from arml.registry import DATASETS, MAPS, MASK_RULES, METRICS, MODELS, TRANSFORMS
 
-CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 EXPECTED = {
     *(f'arml_{net}_{data}' for net in ('resnest101', 'resnet38', 'mit-b3') for data in ('bcss', 'luad')),
     'arml_tiny_synthetic',
@@ -26,10 +26,6 @@ PUBLIC = {
     'classifier.model.neck.enabled': False,
     'randomness.seed': 11,
 }
-
-
-def names(files):
-    return [file.stem for file in files]
 
 
 def sections(config):
@@ -49,10 +45,12 @@ def build(model):
 
 
 FULL = [file for file in CONFIGS if file.stem in EXPECTED]
+#: mmengine takes seconds to lay out a config, so those of one data set stand for those of the other.
+LAID_OUT = [file for file in CONFIGS if file.stem.endswith(('_bcss', '_ebhi'))]
 
 
 def test_configs__all_promised_files_are_there():
-    assert set(names(CONFIGS)) >= EXPECTED
+    assert {file.stem for file in CONFIGS} >= EXPECTED
 
 
 @pytest.mark.parametrize('file', CONFIGS, ids=names(CONFIGS))
@@ -87,7 +85,7 @@ def test_configs__load_and_build_everything(file, monkeypatch):
         MASK_RULES.build(config.pseudo_masks.rule)
 
 
-@pytest.mark.parametrize('file', CONFIGS, ids=names(CONFIGS))
+@pytest.mark.parametrize('file', LAID_OUT, ids=names(LAID_OUT))
 def test_configs__dump_and_reload(file, tmp_path):
     config = load_config(file)
     (tmp_path / 'config.py').write_text(config.pretty_text)

@@ -4,7 +4,8 @@ import re
 
 import pytest
 from conftest import ROOT
-from test_configs import CONFIGS, build, names
+from shipped import CONFIGS, names
+from test_configs import build
 
 from arml.config import load_config
 from arml.models.weights import FROM_SCRATCH
@@ -18,7 +19,9 @@ def parts(config):
 
 
 def sources(node):
-    """Whatever asks for weights in a config tree."""
+    """Whatever asks for weights in a config tree; what is lent by another section counts there."""
+    if isinstance(node, dict) and node.get('model_of'):
+        return 0
     items = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     own = isinstance(node, dict) and node.get('type') == 'Pretrained'
     return own + sum(map(sources, items))

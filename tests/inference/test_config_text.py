@@ -1,18 +1,16 @@
 """The config inside a checkpoint is data."""
 
-from pathlib import Path
-
 import pytest
 from mmengine.config import Config
 from mmseg.utils import register_all_modules
+from shipped import CONFIGS, names
 
 from arml.config import load_config
+from arml.config.text import config_text
 from arml.errors import CheckpointError
 from arml.inference.config_text import model_settings, parse_config
 
 register_all_modules(init_default_scope=False)
-
-CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('arml_*.py'))
 
 
 def test_parse_config__reads_what_mmengine_writes():
@@ -96,11 +94,13 @@ def without_initial_weights(value):
     return value
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', CONFIGS, ids=names(CONFIGS))
 def test_model_settings__of_every_config_as_a_checkpoint_carries_it(path):
     config = load_config(path)
-    text = config.pretty_text
-    for section in (None, 'classifier'):
-        part = config if section is None else config[section]
+    text = config_text(config)
+    parts = {None: config, 'classifier': config.get('classifier')}
+    for section, part in parts.items():
+        if not part or 'model' not in part:
+            continue
         found = model_settings({'config': text, 'section': section})
         assert found == without_initial_weights(part.model.to_dict())

@@ -10,7 +10,7 @@ from torchcam.methods import GradCAM
 
 from arml.models.classifiers.head import LinearMapHead
 from arml.pseudo.gradcam import GradCAMMaps
-from arml.pseudo.gradcam_reader import reads_linearly
+from arml.pseudo.gradcam_reader import linear_head
 from arml.pseudo.maps import resize_maps
 from arml.pseudo.rules import MaskRule
 
@@ -103,7 +103,7 @@ def test_gradcam__head_that_is_not_linear(layers):
     model, images = classifier(head=head), tiles(5)
     with torch.no_grad():
         features = model.extract_feat(images)
-    assert not reads_linearly(model, features)
+    assert linear_head(model, features) is None
     for given in (None, features):
         maps = GradCAMMaps(layers)(model, images, features=given, present=LABELS)
         for layer, found in zip(layers, maps.values(), strict=True):
@@ -115,16 +115,24 @@ def test_gradcam__head_that_is_not_linear(layers):
             assert not found[~LABELS].any()
 
 
-def test_reads_linearly__tries_the_head(model):
+def test_linear_head__tries_the_head(model):
     features = torch.zeros(1, 256, 4, 4)
-    assert reads_linearly(model, features)
+    weights = model.head.classifier.weight.detach()[:, :, 0, 0]
+    torch.testing.assert_close(linear_head(model, features), weights)
     biased = classifier()
     biased.class_maps = lambda features: biased.head.maps(features) + 1
-    assert not reads_linearly(biased, features)
+    assert linear_head(biased, features) is None
     biased.class_maps = lambda features: 2 * biased.head.maps(features)
-    assert not reads_linearly(biased, features)
+    assert linear_head(biased, features) is None
     biased.class_maps = lambda features: biased.head.maps(features.relu())
-    assert not reads_linearly(biased, features)
+    assert linear_head(biased, features) is None
+
+
+def test_linear_head__positions_must_count_alike(model):
+    """The class maps have the mean gradient, but a logit hangs on one position more than on others."""
+    middle = classifier()
+    middle.class_scores = lambda features: middle.head.maps(features)[:, :, 1, 1]
+    assert linear_head(middle, torch.zeros(1, 256, 4, 4)) is None
 
 
 def test_gradcam__classifier_without_class_maps(model):

@@ -191,7 +191,7 @@ def test_report__other_data_have_only_differences(no_plots, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'why'),
     [
-        ({'row': 'raw CAM'}, 'another result \\(ours raw CAM'),
+        ({'rows': ('raw CAM',)}, 'another result \\(ours raw CAM'),
         ({'protocol': 'B'}, 'another protocol \\(ours B, the paper A'),
     ],
 )
@@ -219,7 +219,7 @@ def test_report__table_1_by_its_backbone_and_with_the_papers_n(no_plots, tmp_pat
     assert by_score['mIoU']['test']['p'] == pytest.approx(expected.pvalue)
     assert 'with n = 3, as given by --paper-n' in text
     assert '70.56 ± 0.19' in text
-    assert 'size of the MixTransformer' not in text
+    assert 'HistoSegNet IoU.TUM 33.14' in text
 
 
 def test_report__alpha_beta_is_a_heat_map(tmp_path):
@@ -345,11 +345,12 @@ def test_report__raises(no_plots, tmp_path):
     with pytest.raises(ConfigError, match='found 2 sweeps named tiny'):
         report(tmp_path, omega_runs(), omega_runs())
     with pytest.raises(
-        ConfigError, match="--metric: found 'Dice', but ARML has under protocol A mIoU, mDice, ACC"
+        ConfigError,
+        match="--metric: found 'Dice', but segmentor has under protocol A mIoU, mDice, ACC",
     ):
         report(tmp_path, omega_runs(), metric='Dice')
     with pytest.raises(DataError, match="has no row 'CAM'"):
-        report(tmp_path, omega_runs(), row='CAM')
+        report(tmp_path, omega_runs(), rows=('CAM',))
     with pytest.raises(DataError, match='none of its 12 cells is finished'):
         report(tmp_path, omega_runs(lines=[]))
 

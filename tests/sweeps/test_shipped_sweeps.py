@@ -19,6 +19,7 @@ README = (ROOT / 'sweeps' / 'README.md').read_text(encoding='utf-8')
 #: Cells and, among them, different classifiers of each grid, by the file's name without its data set.
 SIZES = {
     'table1_arml': (15, 5),
+    'table1_methods': (65, 30),
     'table2_components': (25, 10),
     'components_normalised': (10, 5),
     'table3_omega': (30, 5),
@@ -26,6 +27,7 @@ SIZES = {
     'alpha_beta': (80, 5),
     'lambda': (30, 5),
     'deviations': (145, 65),
+    'table1_methods_tiny': (30, 18),
     'table2_components_tiny': (15, 6),
     'table3_omega_tiny': (18, 3),
     'lambda_tiny': (18, 3),

@@ -8,7 +8,7 @@ from conftest import ROOT
 from fake_ledger import failed, finished
 from tiny_run import CONFIG
 
-from arml.ablation import Ledger, cells_of, read_sweep
+from arml.ablation import Ledger, cell_of, cells_of, read_sweep
 from arml.cli import run_tool
 from tools import report
 
@@ -82,14 +82,19 @@ def test_report__a_search_with_importances(place, fake_tissue, capsys):
     for index in range(15):
         omega, lambda_ = 1 + index / 3, (index * 7 % 15) / 15
         parameters = {'model.lambda_': lambda_, 'model.swv.omega': omega}
-        ledger.add(finished(parameters, 50 + 10 * lambda_, f'run{index}'))
+        cell = cell_of(read_sweep('search.yaml'), parameters, ['data_root=data', 'store=store'])
+        ledger.add(finished(parameters, 50 + 10 * lambda_, cell.run))
+    # The best of all, but of another config: it is no trial of this search.
+    ledger.add(finished({'model.lambda_': 0.5, 'model.swv.omega': 2.0}, 99.0, 'strange'))
     assert call('search.yaml', '--ledger', 'kept.jsonl', '--out', 'out') == 0
     (sweep,) = json.loads(Path('out/report.json').read_text())['sweeps']
     assert sweep['importance']['model.lambda_'] > 0.6
     assert sum(sweep['importance'].values()) == pytest.approx(1)
     assert sweep['importance_by'] == 'PED-ANOVA'
     assert sweep['trials'][0]['values']['model.lambda_'] == pytest.approx(14 / 15)
+    assert len(sweep['trials']) == 15
     assert Path('out/search.importance.png').is_file()
+    assert '1 finished run' in Path('out/report.md').read_text()
 
 
 def test_report__errors(place, fake_tissue, capsys):

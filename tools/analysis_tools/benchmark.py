@@ -46,6 +46,12 @@ def parse_args(argv=None):
             '--repeats 3',
             add_sweep,
         ),
+        (
+            'cost',
+            'what methods cost: parameters, operations, training, inference, memory',
+            f'{TINY} {SYNTHETIC} --repeats 3 --out costs.json',
+            add_cost,
+        ),
     ):
         work = works.add_parser(
             name,
@@ -168,6 +174,13 @@ def add_sweep(parser):
     parser.add_argument('--epochs', type=int, default=1, help='of each segmentor')
     parser.add_argument('--draw', type=int, default=24, help='training tiles to draw')
     parser.add_argument('--draw-size', type=int, default=224, help='their side in pixels')
+
+
+def add_cost(parser):
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE', help='override leaves'
+    )
 
 
 def main(argv=None) -> int:

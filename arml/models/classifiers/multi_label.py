@@ -21,8 +21,9 @@ class MultiLabelClassifier(BaseModel):
     """Backbone, neck and head for multi-label classification; class maps from the same features.
 
     Args:
-        backbone: Any arml, mmseg or timm (``arml.TimmBackbone``) backbone; its last map is used.
-        neck: For example ``arml.ARSNeck``; None for none.
+        backbone: Any arml, mmseg or timm (``arml.TimmBackbone``) backbone; its last map is used,
+            or all of them if the neck says ``takes_all_maps``.
+        neck: For example ``arml.ARSNeck`` or ``arml.ConcatNeck``; None for none.
         head: ``arml.LinearMapHead`` with ``num_classes`` and ``in_channels``.
         loss: Of logits (N, K) and labels (N, K).
         maps: How maps are computed, of the registry MAPS. Default ``arml.WeightMaps``.
@@ -84,10 +85,11 @@ class MultiLabelClassifier(BaseModel):
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Features (N, C, h, w) after the neck, of preprocessed images (N, 3, H, W)."""
         features = self.backbone(inputs)
-        if isinstance(features, tuple | list):
+        several = getattr(self.neck, 'takes_all_maps', False)
+        if isinstance(features, tuple | list) and not several:
             features = features[-1]
         if self.neck is not None:
-            if getattr(self.neck, 'enabled', True):
+            if getattr(self.neck, 'enabled', True) and not several:
                 check_channels('neck', self.neck, features)
             features = self.neck(features)
         check_channels('head', self.head, features)

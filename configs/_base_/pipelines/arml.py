@@ -25,5 +25,5 @@ pipeline = [
         name='test',
         type='arml.TestStage',
         inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='ARML'),
+        row='{title}'),
 ]

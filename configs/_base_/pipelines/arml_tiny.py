@@ -31,5 +31,5 @@ pipeline = [
         name='test',
         type='arml.TestStage',
         inputs=dict(checkpoint='segmentor/checkpoint'),
-        row='ARML'),
+        row='{title}'),
 ]

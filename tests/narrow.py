@@ -1,4 +1,4 @@
-"""ResNet38d at a sixteenth of its width, and classifiers on it: what Grad-CAM is tested on."""
+"""ResNet38d at a sixteenth of its width, and classifiers on it: what maps from gradients are tested on."""
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -78,8 +78,13 @@ def tiles(number: int, size: int = 32) -> Tensor:
     return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def naive_grad_cam(model: nn.Module, image: Tensor, layer: str, index: int) -> Tensor:
-    """One tile (1, 3, H, W), one class, one layer: a whole pass forward and back; (h, w)."""
+def naive_gradients(
+    model: nn.Module, image: Tensor, layer: str, index: int
+) -> tuple[Tensor, Tensor]:
+    """What a layer gives and the gradient of a logit with respect to it, both (C, h, w).
+
+    One tile (1, 3, H, W), one class, one layer: a whole pass forward and back.
+    """
     kept = {}
     hook = None
     if layer not in ('bn7', 'features'):
@@ -103,9 +108,14 @@ def naive_grad_cam(model: nn.Module, image: Tensor, layer: str, index: int) -> T
     scores[0, index].backward()
     if hook is not None:
         hook.remove()
-    activations, gradients = kept['x'].detach()[0], kept['x'].grad[0]
+    model.zero_grad()
+    return kept['x'].detach()[0], kept['x'].grad[0]
+
+
+def naive_grad_cam(model: nn.Module, image: Tensor, layer: str, index: int) -> Tensor:
+    """Grad-CAM of one tile (1, 3, H, W), one class, one layer: (h, w)."""
+    activations, gradients = naive_gradients(model, image, layer, index)
     result = torch.zeros(activations.shape[1:])
     for channel in range(len(activations)):
         result += gradients[channel].mean() * activations[channel]
-    model.zero_grad()
     return result

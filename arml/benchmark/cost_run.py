@@ -1,0 +1,178 @@
+"""A program that runs all stages of a config briefly and says what they cost.
+
+``cost_run.py CONFIG KEY=VALUE ...`` prints a line of JSON: see :func:`cost_of`. The stages are those of
+``tools/train.py``; only the trainings are cut to a few epochs, so a method needs nothing of its own to be measured.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+#: Epochs that a training is cut to, and its iterations that are not counted: they allocate memory and fill caches.
+EPOCHS, WARM_UP = 2, 3
+#: Passes of a batch through a trained model; the first one is not counted.
+PASSES = 6
+
+
+def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Run a config briefly.
+
+    Args:
+        path: The config.
+        options: Overrides.
+
+    Returns:
+        ``title``, ``seconds`` of a whole training by stage, ``memory`` (MB) by stage, and ``results``: for each
+        tested row ``parameters``, ``flops`` a tile and ``seconds`` a tile.
+    """
+    from arml.config import load_config
+    from arml.pipeline import run_pipeline
+
+    full = load_config(path, options, for_run=True)
+    trainings = [stage for stage in full.pipeline if stage['type'] == 'arml.TrainStage']
+    leaves = [f'{s["section"]}.train_cfg' if s.get('section') else 'train_cfg' for s in trainings]
+    short = {f'{leaf}.{key}': EPOCHS for leaf in leaves for key in ('max_epochs', 'val_interval')}
+    watch = Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        given = {**options, **short, 'store': f'{folder}/store'}
+        config = load_config(path, given, for_run=True)
+        result = run_pipeline(config, Path(folder) / 'work')
+        seconds, memory = {}, {}
+        for stage, leaf in zip(trainings, leaves, strict=True):
+            name = stage['name']
+            epochs = full.get(leaf) if '.' not in leaf else full[leaf.split('.')[0]].train_cfg
+            steps = watch.steps[name] // EPOCHS * epochs['max_epochs']
+            seconds[name] = statistics.median(watch.seconds[name][WARM_UP:]) * steps
+            memory[name] = watch.memory[name]
+        for name, notes in result['stages'].items():
+            kind = next(s['type'] for s in full.pipeline if s['name'] == name)
+            if name not in seconds and kind not in (
+                'arml.TestStage',
+                'arml.FloorStage',
+                'arml.MaskScoreStage',
+            ):
+                seconds[name] = notes['seconds']
+        results = [
+            {'row': row['name'], 'stage': row['stage'], **_inference(config, row['stage'], Path(folder) / 'work')}
+            for row in result['rows']
+            if any(s['name'] == row['stage'] and s['type'] == 'arml.TestStage' for s in full.pipeline)
+        ]  # fmt: skip
+    return {'title': full.get('title'), 'seconds': seconds, 'memory': memory, 'results': results}
+
+
+class Watch:
+    """Times the steps of every training of the process and takes the peak of its memory."""
+
+    def __init__(self) -> None:
+        from arml.engine import StageRunner
+
+        self.seconds: dict[str, list[float]] = {}
+        self.steps: dict[str, int] = {}
+        self.memory: dict[str, float] = {}
+        train, watch = StageRunner.train, self
+
+        def watched(runner):
+            runner.register_hook(_hook(watch, Path(runner.work_dir).parent.name))
+            return train(runner)
+
+        StageRunner.train = watched
+
+
+def _hook(watch: Watch, stage: str):
+    import torch
+    from mmengine.hooks import Hook
+
+    from arml.benchmark.harness import MB, synchronise
+    from arml.benchmark.memory import forget_peak, give_back_free_memory, resident
+
+    on_gpu = torch.cuda.is_available()
+    device = torch.device('cuda' if on_gpu else 'cpu')
+
+    class StepHook(Hook):
+        """Seconds between the starts of steps, loading included."""
+
+        priority = 'VERY_LOW'
+
+        def before_train(self, runner) -> None:
+            watch.seconds[stage], watch.steps[stage] = [], 0
+            give_back_free_memory()
+            forget_peak()
+            if on_gpu:
+                torch.cuda.reset_peak_memory_stats()
+            self.base = 0 if on_gpu else resident('VmRSS')
+
+        def before_train_epoch(self, runner) -> None:
+            self.last = None
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+            synchronise(device)
+            now = time.perf_counter()
+            if self.last is not None:
+                watch.seconds[stage].append(now - self.last)
+            self.last = now
+            watch.steps[stage] += 1
+
+        def after_train(self, runner) -> None:
+            peak = torch.cuda.max_memory_allocated() if on_gpu else resident('VmHWM')
+            watch.memory[stage] = (peak - self.base) / MB
+
+    return StepHook()
+
+
+def _inference(config: Any, stage: str, work: Path) -> dict[str, float]:
+    """Parameters, operations and time of a tested model, from preprocessed tiles to masks."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from arml.benchmark.harness import synchronise
+    from arml.config.sections import section_of
+    from arml.device import device_of
+    from arml.engine import checkpoint as checkpoints
+    from arml.pipeline.testing import without_pretrained
+
+    entry = next(s for s in config.pipeline if s['name'] == stage)
+    part = section_of(config, entry.get('section'))
+    trained, item = entry['inputs']['checkpoint'].split('/')
+    path = work / trained / f'{item}.pth'
+    device = device_of(None)
+    model = checkpoints.trained_model(without_pretrained(part.model), checkpoints.load(path), path)
+    model = model.to(device)
+    batch = part.test_dataloader['batch_size']
+    size = part.get('input_size') or config.input_size
+    tiles = torch.randn(batch, 3, *size, device=device)
+
+    def predict(inputs: torch.Tensor) -> Any:
+        return model(inputs, None, mode='predict')
+
+    with torch.no_grad():
+        seconds = []
+        for _ in range(PASSES):
+            synchronise(device)
+            begun = time.perf_counter()
+            predict(tiles)
+            synchronise(device)
+            seconds.append((time.perf_counter() - begun) / batch)
+        with FlopCounterMode(display=False) as counter:
+            predict(tiles[:1])
+    return {
+        'parameters': sum(p.numel() for p in model.parameters()),
+        'flops': counter.get_total_flops(),
+        'seconds': statistics.median(seconds[1:]),
+    }
+
+
+if __name__ == '__main__':
+    warnings.simplefilter('ignore')
+    from arml.startup import start
+
+    start()
+    from arml.ablation import read_options
+
+    print(json.dumps(cost_of(sys.argv[1], read_options(sys.argv[2:]))), flush=True)

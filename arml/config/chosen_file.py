@@ -1,0 +1,63 @@
+"""A config that only names other configs: one leaf that stands for a whole file, such as a row of Table 1."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from arml.errors import ConfigError
+
+#: Ending of the one top-level key that names the files.
+ENDING = '_configs'
+
+
+def files_in(config: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
+    """The name of the choice and its files by value; None for a config of the usual kind.
+
+    Args:
+        config: As read from its file.
+    """
+    for key, files in config.items():
+        if key.endswith(ENDING) and isinstance(files, Mapping):
+            return key.removesuffix(ENDING), {str(value): str(f) for value, f in files.items()}
+    return None
+
+
+def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+    """The file that a config of files stands for.
+
+    A config with ``method_configs = dict(arml='arml_tiny_ebhi.py', oeem='oeem/oeem_tiny_ebhi.py')`` and
+    ``method = 'arml'`` is the first of them; with the override ``method=oeem`` it is the second. Nothing of the
+    choice is left in what is resolved, so a run is the same whichever way it was asked for.
+
+    Args:
+        config: As read from its file; not changed.
+        overrides: Dotted paths and values, as the user gives them.
+
+    Returns:
+        The file, from the folder of ``config``, and the other overrides; None for a config of the usual kind.
+
+    Raises:
+        ConfigError: If the value is none of the choices, there is no default, or the config holds more.
+    """
+    found = files_in(config)
+    if found is None:
+        return None
+    name, files = found
+    more = [key for key in config if key not in (name, f'{name}{ENDING}')]
+    if more or name not in config:
+        raise ConfigError(
+            f'config {config.filename}: a file with {name}{ENDING} holds these and {name}, the default, and '
+            f'nothing else; found {", ".join(more) or f"no {name}"}'
+        )
+    rest = dict(overrides)
+    value = str(rest.pop(name, config[name]))
+    if value not in files:
+        near = difflib.get_close_matches(value, files, n=1)
+        raise ConfigError(
+            f'{name}: found {value!r}, expected one of {", ".join(files)}.'
+            + (f' Did you mean {near[0]}?' if near else '')
+        )
+    return Path(config.filename).parent / files[value], rest

@@ -1,0 +1,91 @@
+"""The table of what methods cost, from what ``benchmark.py cost`` wrote."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from arml.errors import DataError
+from arml.report.labels import markdown_escape
+
+NEEDED = (
+    'title',
+    'row',
+    'stage',
+    'parameters',
+    'flops',
+    'training_seconds',
+    'tiles_per_second',
+    'memory',
+)
+HEAD = (
+    'method', 'result', 'parameters (M)', 'GFLOP a tile', 'training (min)', 'tiles/s', 'peak memory (MB)',
+)  # fmt: skip
+
+
+def load_costs(path: str | Path) -> dict[str, Any]:
+    """Read what ``benchmark.py cost --out`` wrote.
+
+    Raises:
+        DataError: If the file is missing or is no such file.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f'{path}: cannot be read ({error}); make it with benchmark.py cost --out'
+        ) from error
+    lines = content.get('costs') if isinstance(content, dict) else None
+    if not lines or any(name not in line for line in lines for name in NEEDED):
+        raise DataError(
+            f'{path}: is not what benchmark.py cost --out writes: no "costs" with {", ".join(NEEDED)}'
+        )
+    return content
+
+
+def cost_table(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The table in Markdown, a line for each tested result."""
+    rows = [
+        [
+            markdown_escape(str(line['title'])),
+            'maps' if line['stage'] == 'cam_test' else 'segmentor',
+            f'{line["parameters"] / 1e6:.2f}',
+            f'{line["flops"] / 1e9:.2f}',
+            _spread(line['training_seconds'], line.get('training_range'), 60, '.1f'),
+            _spread(line['tiles_per_second'], line.get('tiles_range'), 1, '.0f'),
+            f'{line["memory"]:.0f}',
+        ]
+        for line in lines
+    ]
+    align = ('left', 'left', *['right'] * (len(HEAD) - 2))
+    return tabulate(rows, HEAD, tablefmt='pipe', colalign=align, disable_numparse=True)
+
+
+def costs_section(content: Mapping[str, Any]) -> str:
+    """The table with how it was measured, in Markdown."""
+    made, settings = content.get('environment') or {}, content.get('settings') or {}
+    where = made.get('gpu_used') or made.get('processor') or 'an unnamed processor'
+    versions = made.get('versions') or {}
+    return (
+        '### What each costs\n\n'
+        + cost_table(content['costs'])
+        + '\n\n- Measured in one run, method after method, '
+        + f'{settings.get("repeats")} times in turns: median (range). {where}, {made.get("threads")} threads, torch '
+        + f'{versions.get("torch")}, commit {str(made.get("commit"))[:12]}.\n'
+        '- Training: the time of a step, loading included, times the steps of the config, and the masks as a whole, '
+        'of all stages that the result needs; validation and tests are not counted. Classifiers that methods share '
+        'are counted for each of them.\n'
+        '- Parameters: of the tested model, all its networks. GFLOP: products and convolutions of one tile at the size '
+        'that enters the network, views included; a multiplication and an addition are two. Tiles/s: from '
+        'preprocessed tiles to masks. Peak memory: of the largest training, over what was there before it.\n\n'
+        f'Made by `{content.get("command", "benchmark.py cost")}`.'
+    )
+
+
+def _spread(value: float, ends: Sequence[float] | None, unit: float, form: str) -> str:
+    text = f'{value / unit:{form}}'
+    if not ends or f'{ends[0] / unit:{form}}' == f'{ends[1] / unit:{form}}':
+        return text
+    return f'{text} ({ends[0] / unit:{form}} to {ends[1] / unit:{form}})'

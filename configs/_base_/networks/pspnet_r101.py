@@ -1,0 +1,14 @@
+# PSPNet on ResNet-101, as mmseg has it.
+_base_ = ['./resnet101_v1c_d8.py']
+
+network = dict(
+    decode_head=dict(
+        type='PSPHead',
+        in_channels=2048,
+        in_index=3,
+        channels=512,
+        pool_scales=(1, 2, 3, 6),
+        dropout_ratio=0.1,
+        num_classes=4,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False))

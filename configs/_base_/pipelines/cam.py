@@ -1,0 +1,29 @@
+# A method that only defines a map: the score of its raw masks on the test split bears its title, and so does that of
+# the common stage 2, which learns from its masks.
+pipeline = [
+    dict(name='classifier', type='arml.TrainStage', section='classifier'),
+    dict(
+        name='pseudo_masks',
+        type='arml.MaskStage',
+        section='classifier',
+        inputs=dict(checkpoint='classifier/checkpoint')),
+    dict(
+        name='segmentor',
+        type='arml.TrainStage',
+        bind={'train_dataloader.dataset.masks': 'pseudo_masks/final'}),
+    dict(
+        name='mask_scores',
+        type='arml.MaskScoreStage',
+        inputs=dict(final='pseudo_masks/final')),
+    dict(
+        name='cam_test',
+        type='arml.TestStage',
+        section='classifier',
+        inputs=dict(checkpoint='classifier/checkpoint'),
+        row='{title}'),
+    dict(
+        name='test',
+        type='arml.TestStage',
+        inputs=dict(checkpoint='segmentor/checkpoint'),
+        row='{title}, stage 2'),
+]

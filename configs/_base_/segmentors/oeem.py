@@ -1,0 +1,6 @@
+# Stage 2 of OEEM: one network under online easy example mining.
+_base_ = ['./single_network.py', '../networks/pspnet_resnet38.py']
+
+title = 'OEEM'
+model = dict(
+    mask_loss=dict(_delete_=True, type='arml.OEEMLoss', temperature=1.0, ignored_in_weights=False))

@@ -1,0 +1,13 @@
+# BiSeNetV1 for two CPU cores: plain cross entropy on the pseudo masks that ARML learns from, from scratch.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/classifiers/resnet18_ars_tiny.py',
+    '../_base_/segmentors/single_network_tiny.py',
+    '../_base_/networks/bisenetv1_tiny.py',
+    '../_base_/schedules/segmentor_tiny.py',
+    '../_base_/datasets/synthetic_tiny.py',
+    '../_base_/pipelines/arml.py',
+    '../_base_/choices/supervision.py',
+]
+
+title = 'BiSeNetV1 (from scratch)'

@@ -1,0 +1,13 @@
+# UPerNet for two CPU cores: plain cross entropy on the pseudo masks that ARML learns from.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/classifiers/resnet18_ars_tiny.py',
+    '../_base_/segmentors/single_network_tiny.py',
+    '../_base_/networks/upernet_tiny.py',
+    '../_base_/schedules/segmentor_tiny.py',
+    '../_base_/datasets/ebhi_tiny.py',
+    '../_base_/pipelines/arml_tiny.py',
+    '../_base_/choices/supervision.py',
+]
+
+title = 'UPerNet'

@@ -1,0 +1,12 @@
+# CAM for two CPU cores: the classifier of arml_tiny_synthetic.py without ARS, its weight maps, and the common stage 2.
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/classifiers/resnet18_cam_tiny.py',
+    '../_base_/segmentors/pspnet_tiny_alone.py',
+    '../_base_/schedules/segmentor_tiny.py',
+    '../_base_/datasets/synthetic_tiny.py',
+    '../_base_/pipelines/cam_tiny.py',
+    '../_base_/choices/maps.py',
+]
+
+title = 'CAM'

@@ -1,0 +1,16 @@
+# method=NAME: the rows of Table 1 for two CPU cores, each the config of its own. What differs is the method alone.
+method_configs = {
+    'arml': 'arml_tiny_synthetic.py',
+    'arml_released': 'arml_released_tiny_synthetic.py',
+    'cam': 'cam/cam_tiny_synthetic.py',
+    'gradcam_plus_plus': 'gradcam_plus_plus/gradcam_plus_plus_tiny_synthetic.py',
+    'mlps': 'mlps/mlps_tiny_synthetic.py',
+    'oeem': 'oeem/oeem_tiny_synthetic.py',
+    'pspnet': 'baselines/pspnet_tiny_synthetic.py',
+    'deeplabv3plus': 'baselines/deeplabv3plus_tiny_synthetic.py',
+    'upernet': 'baselines/upernet_tiny_synthetic.py',
+    'segformer': 'baselines/segformer_tiny_synthetic.py',
+    'bisenetv1': 'baselines/bisenetv1_tiny_synthetic.py',
+    'full_supervision': 'baselines/full_supervision/pspnet_tiny_synthetic.py',
+}
+method = 'arml'

@@ -1,0 +1,66 @@
+"""Every method that can run on two cores: two iterations of each stage, stopped in between, resumed, tested."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from arml.config import load_config
+from arml.engine.hooks.history import HistoryHook
+from arml.pipeline import run_pipeline
+
+#: The configs for EBHI; those for the synthetic tissue differ in the data set alone.
+METHODS = sorted((ROOT / 'configs').rglob('*_tiny_ebhi.py'))
+#: Files that name other configs, or are only the first stage of one.
+NOT_ALONE = ('table1_', 'classifier_')
+TINY = [
+    file for file in METHODS if '_base_' not in file.parts and not file.name.startswith(NOT_ALONE)
+]
+
+
+class Stopped(Exception):
+    """What ends a training in its second iteration."""
+
+
+def stop_once_in_each_stage(patch):
+    """Raise in the second epoch of every training, the first time it gets there."""
+    after, stopped = HistoryHook.after_train_iter, set()
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        stage = Path(runner.work_dir).parent.name
+        if runner.iter == 1 and stage not in stopped:
+            stopped.add(stage)
+            raise Stopped(stage)
+        return after(self, runner, *args, **kwargs)
+
+    patch.setattr(HistoryHook, 'after_train_iter', after_train_iter)
+    return stopped
+
+
+@pytest.mark.parametrize('file', TINY, ids=[str(f.relative_to(ROOT / 'configs')) for f in TINY])
+def test_every_method__runs_two_iterations_of_each_stage_and_resumes(
+    file, fake_tissue, tmp_path, monkeypatch, capfd
+):
+    given = {
+        'data_root': str(fake_tissue), 'store': str(tmp_path / 'store'), 'train_dataloader.batch_size': 12,
+        'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1, 'tile_size': (32, 32),
+    }  # fmt: skip
+    config = load_config(file, for_run=True)
+    if 'classifier' in config:
+        given['classifier.tile_size'] = (32, 32)
+        given['classifier.train_dataloader.batch_size'] = 12
+        given['classifier.train_cfg.max_epochs'] = 2
+        given['classifier.train_cfg.val_interval'] = 2
+    trainings = [stage['name'] for stage in config.pipeline if stage['type'] == 'arml.TrainStage']
+    stopped = stop_once_in_each_stage(monkeypatch)
+    for stage in trainings:
+        with pytest.raises(Stopped, match=stage):
+            run_pipeline(load_config(file, given, for_run=True), tmp_path / 'work', resume=True)
+    result = run_pipeline(load_config(file, given, for_run=True), tmp_path / 'work', resume=True)
+    assert stopped == set(trainings)
+    said = ''.join(capfd.readouterr())
+    assert said.count('resumed epoch') >= len(trainings)
+    final = result['rows'][-1]
+    assert final['split'] == 'test'
+    assert 0 <= final['metrics']['mIoU'] <= 100
+    assert set(final['metrics']) >= {'IoU.ADC', 'mDice', 'ACC'}
