@@ -2,10 +2,11 @@
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/classifiers/resnet38_ars.py',
-    './_base_/segmentors/pspnet_resnest101.py',
+    './_base_/segmentors/mutual_learning.py',
+    './_base_/networks/pspnet_resnest101.py',
     './_base_/schedules/segmentor_10e.py',
     './_base_/datasets/luad.py',
-    './_base_/pipelines/arml.py',
+    './_base_/pipelines/weak_supervision.py',
     './_base_/choices/backbone.py',
     './_base_/choices/tables.py',
     './_base_/choices/deviations.py',

@@ -2,10 +2,11 @@
 _base_ = [
     './_base_/default_runtime.py',
     './_base_/classifiers/resnet18_ars_tiny.py',
-    './_base_/segmentors/pspnet_tiny.py',
+    './_base_/segmentors/mutual_learning_tiny.py',
+    './_base_/networks/pspnet_tiny.py',
     './_base_/schedules/segmentor_tiny.py',
     './_base_/datasets/synthetic_tiny.py',
-    './_base_/pipelines/arml_tiny.py',
+    './_base_/pipelines/weak_supervision_tiny.py',
     './_base_/choices/deviations_tiny.py',
     './_base_/choices/tables.py',
 ]

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/networks/bisenetv1_tiny.py',
     '../_base_/schedules/segmentor_tiny.py',
     '../_base_/datasets/synthetic_tiny.py',
-    '../_base_/pipelines/arml.py',
+    '../_base_/pipelines/weak_supervision.py',
     '../_base_/choices/supervision.py',
 ]
 

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/networks/pspnet_tiny.py',
     '../_base_/schedules/segmentor_tiny.py',
     '../_base_/datasets/ebhi_tiny.py',
-    '../_base_/pipelines/arml_tiny.py',
+    '../_base_/pipelines/weak_supervision_tiny.py',
     '../_base_/choices/supervision.py',
 ]
 

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/networks/upernet_r101.py',
     '../_base_/schedules/segmentor_10e.py',
     '../_base_/datasets/bcss.py',
-    '../_base_/pipelines/arml.py',
+    '../_base_/pipelines/weak_supervision.py',
     '../_base_/choices/start.py',
 ]
 

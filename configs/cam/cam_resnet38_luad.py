@@ -2,10 +2,11 @@
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/classifiers/resnet38_cam.py',
-    '../_base_/segmentors/pspnet_resnest101_alone.py',
+    '../_base_/segmentors/single_network.py',
+    '../_base_/networks/pspnet_resnest101.py',
     '../_base_/schedules/segmentor_10e.py',
     '../_base_/datasets/luad.py',
-    '../_base_/pipelines/cam.py',
+    '../_base_/pipelines/weak_supervision.py',
     '../_base_/choices/start.py',
     '../_base_/choices/maps.py',
 ]

@@ -3,9 +3,10 @@ _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/classifiers/resnet38_oeem.py',
     '../_base_/segmentors/oeem.py',
+    '../_base_/networks/pspnet_resnet38_auxiliary.py',
     '../_base_/schedules/segmentor_10e.py',
     '../_base_/datasets/luad.py',
-    '../_base_/pipelines/rival.py',
+    '../_base_/pipelines/weak_supervision.py',
     '../_base_/choices/start_resnet38.py',
     '../_base_/choices/deviations_oeem.py',
 ]

@@ -3,9 +3,10 @@ _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/classifiers/resnet18_oeem_tiny.py',
     '../_base_/segmentors/oeem_tiny.py',
+    '../_base_/networks/pspnet_tiny.py',
     '../_base_/schedules/segmentor_tiny.py',
     '../_base_/datasets/ebhi_tiny.py',
-    '../_base_/pipelines/rival_tiny.py',
+    '../_base_/pipelines/weak_supervision_tiny.py',
 ]
 
 # The raw CAM logits, as a mean over flips and turns, and its arg-max.

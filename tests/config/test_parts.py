@@ -21,8 +21,8 @@ TINY = CONFIGS / 'arml_tiny_synthetic.py'
         ('classifier_resnet38_bcss', 'input_size'),
         ('classifier_resnet38_bcss', 'pseudo_masks.dataloader.batch_size'),
         ('classifier_resnet38_bcss', 'load_from'),
-        ('full_supervision_tiny_synthetic', 'pseudo_masks.rule.normalisation'),
-        ('full_supervision_tiny_synthetic', 'pseudo_masks.maps.flips'),
+        ('baselines/full_supervision/pspnet_tiny_synthetic', 'pseudo_masks.rule.normalisation'),
+        ('baselines/full_supervision/pspnet_tiny_synthetic', 'pseudo_masks.maps.flips'),
     ],
 )
 def test_parts__override_of_what_no_stage_reads(name, path):
@@ -33,7 +33,7 @@ def test_parts__override_of_what_no_stage_reads(name, path):
 
 
 def test_parts__what_no_stage_reads_is_left_out():
-    one = load_config(CONFIGS / 'full_supervision_tiny_synthetic.py', for_run=True)
+    one = load_config(CONFIGS / 'baselines/full_supervision/pspnet_tiny_synthetic.py', for_run=True)
     assert 'pseudo_masks' not in one
     assert {'model', 'classifier'} <= set(one)
     other = load_config(CONFIGS / 'classifier_resnet38_bcss.py', for_run=True)

@@ -70,11 +70,6 @@ def test_components__what_is_on(chosen, ars, swv, srm, networks):
     assert (model.swv.enabled, model.srm.active, len(model.networks)) == (swv, srm, networks)
 
 
-def test_components__without_both_losses_it_is_the_baseline_of_stage_2():
-    """So the segmentor of ``cross_entropy_tiny_*.py`` is found in the store, and the other way round."""
-    assert load('arml_tiny_ebhi', components='ars').model == load('cross_entropy_tiny_ebhi').model
-
-
 @pytest.mark.parametrize('name', ['arml_resnest101_bcss', 'arml_tiny_synthetic'])
 def test_tables__rows_that_are_the_same_run(name):
     ars, ars_swv, ars_srm, full = (

@@ -24,7 +24,9 @@ def named(text: str, column: int) -> list[tuple[str, str]]:
 
 def of(leaf: str, text: str) -> str:
     """A config that has the leaf: Grad-CAM's layers are those of the released one."""
-    return 'arml_released_resnest101_bcss' if leaf.endswith('maps.layers') else 'arml_resnest101_bcss'
+    return (
+        'arml_released_resnest101_bcss' if leaf.endswith('maps.layers') else 'arml_resnest101_bcss'
+    )
 
 
 CASES = [(of(leaf[0], leaf[1]), *leaf) for leaf in named(FULL, -3)]

@@ -29,7 +29,7 @@ pipeline = [
         type='arml.TestStage',
         section='classifier',
         inputs=dict(checkpoint='classifier/checkpoint'),
-        row='{title}, raw CAM'),
+        row='raw CAM'),
     dict(
         name='test',
         type='arml.TestStage',

@@ -1,5 +1,5 @@
-# Stage 2: the training of ARML around any template of a network (model.network, set by the files
-# that inherit from this one). Paper: section 2.3, eqs. 4-8; omega, alpha, beta, lambda as published.
+# Stage 2: the training of ARML around any template of a network, set by network (a file of ../networks).
+# Paper: section 2.3, eqs. 4-8; omega, alpha, beta, lambda as published.
 title = 'ARML'
 model = dict(
     type='arml.MutualLearningSegmentor',

@@ -1,5 +1,5 @@
-# Stage 2 of OEEM: one network under online easy example mining.
-_base_ = ['./single_network.py', '../networks/pspnet_resnet38.py']
+# Stage 2 of OEEM: one network, set by network (a file of ../networks), under online easy example mining.
+_base_ = ['./single_network.py']
 
 title = 'OEEM'
 model = dict(

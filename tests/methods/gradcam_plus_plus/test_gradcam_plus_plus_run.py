@@ -81,7 +81,7 @@ def test_gradcam_plus_plus__stopped_and_resumed_ends_as_uninterrupted(
     whole = run(tmp_path / 'whole', fake_tissue)
     rows = whole['rows']
     assert [(row['name'], row['split']) for row in rows] == [
-        ('Grad-CAM++', 'test'), ('Grad-CAM++, stage 2', 'test'),
+        ('raw CAM', 'test'), ('Grad-CAM++', 'test'),
     ]  # fmt: skip
     assert all(0 <= row['metrics']['mIoU'] <= 100 for row in rows)
     # Six tiles of validation, twelve that get masks, six tiles of the test; then a few pictures.

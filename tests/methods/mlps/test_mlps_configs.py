@@ -48,7 +48,7 @@ def test_configs__build(name):
     check_optimisation(model, config.optim_wrapper.to_dict(), list(config.param_scheduler), 10, '')
     stages = {stage.name: stage for stage in build_stages(config)}
     assert len(stages['segmentor'].bind) == (4 if name in FULL else 5)
-    assert (stages['cam_test'].row, stages['test'].row) == ('MLPS, raw CAM', 'MLPS')
+    assert (stages['cam_test'].row, stages['test'].row) == ('raw CAM', 'MLPS')
     made = stages['pseudo_masks'].items()
     for source in [*stages['segmentor'].bind.values(), *stages['mask_scores'].inputs.values()]:
         stage, _, item = source.partition('/')

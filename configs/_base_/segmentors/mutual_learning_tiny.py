@@ -1,0 +1,4 @@
+# The same for two CPU cores: tiles normalised by their own statistics.
+_base_ = ['./mutual_learning.py']
+
+model = dict(data_preprocessor=dict(normalise='tile', mean=None, std=None))
