@@ -10,6 +10,14 @@ from pathlib import Path
 
 from arml.cli import HelpFormatter, run_tool
 
+#: Options of one engine, each with what it is without being given.
+OF_ENGINE = {
+    'optuna': {
+        'attempts': 3, 'storage': None, 'heartbeat': 60, 'grace': 180, 'start': None, 'sampler': None,
+        'sampler_seed': 0,
+    },
+    'wandb': {'sweep_id': None, 'project': None, 'entity': None},
+}  # fmt: skip
 CELLS = 'for all cells; part of what tells them from others, so give it to each command'
 
 
@@ -45,17 +53,22 @@ def parse_args(argv=None):
         found.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help=CELLS)
         return found
 
-    for name, text in (
-        ('run', 'run the cells that are not finished'),
-        ('retry', 'as run, with new tries for the cells that have failed'),
-    ):
-        add_running(command(name, text))
-    command('status', 'say which cells are finished, running, failed')
+    add_running(command('run', 'run the cells that are not finished'))
+    retry = command('retry', 'as run, with new tries for the cells that have failed')
+    add_running(retry)
+    retry.add_argument(
+        '--no-run', action='store_true',
+        help='only note the new tries; who runs the sweep now or later, on a cluster too, takes them',
+    )  # fmt: skip
+    status = command('status', 'say which cells are finished, running, failed')
+    status.add_argument('--out', metavar='FILE.json', help='write it there for programs, too')
     command('stop', 'ask all workers of the sweep to stop; run continues it')
     table = command('table', 'compare the values of a parameter')
     table.add_argument('--parameter', required=True, help='dotted path that is compared')
     table.add_argument('--reference', required=True, help='its value to compare with')
-    table.add_argument('--row', default='ARML', help="line of the runs' tables")
+    table.add_argument(
+        '--row', default='segmentor', help="line of the runs' tables: segmentor, maps, or a name"
+    )
     table.add_argument('--metric', default='mIoU', help='score of that line')
     export = command('export', 'write the ledger as a table, or into W&B')
     export.add_argument('--to', required=True, choices=['csv', 'json', 'wandb'])
@@ -71,19 +84,19 @@ def add_running(parser):
     parser.add_argument(
         '--gpus', type=names, default=[], metavar='0,1,..', help='GPUs, one for each worker'
     )
-    parser.add_argument('--attempts', type=at_least_one, default=3, help='tries of a cell')
+    parser.add_argument('--attempts', type=at_least_one, help='tries of a cell (default: 3)')
     parser.add_argument(
-        '--storage', metavar='URL', default=os.environ.get('ARML_STORAGE'),
+        '--storage', metavar='URL',
         help='database that workers share, e.g. postgresql+psycopg://USER@HOST/DATABASE (default: ARML_STORAGE, '
         "else SQLite in the sweep's folder)",
     )  # fmt: skip
     parser.add_argument(
-        '--heartbeat', type=at_least_one, default=60, metavar='SECONDS',
-        help='between two signs of life of a running cell',
+        '--heartbeat', type=at_least_one, metavar='SECONDS',
+        help='between two signs of life of a running cell (default: 60)',
     )  # fmt: skip
     parser.add_argument(
-        '--grace', type=at_least_one, default=180, metavar='SECONDS',
-        help='without a sign of life until a cell of another machine is taken for lost',
+        '--grace', type=at_least_one, metavar='SECONDS',
+        help='without a sign of life until a cell of another machine is taken for lost (default: 180)',
     )  # fmt: skip
     parser.add_argument(
         '--start', choices=['warm', 'fresh'],
@@ -91,10 +104,12 @@ def add_running(parser):
         'where there is no GPU)',
     )  # fmt: skip
     parser.add_argument('--sampler', metavar='NAME', help="of a search, by Optuna's name")
-    parser.add_argument('--sampler-seed', type=int, default=0, help='of its random numbers')
+    parser.add_argument('--sampler-seed', type=int, help='of its random numbers (default: 0)')
     parser.add_argument(
-        '--engine', choices=['optuna', 'wandb'], default='optuna', help='who hands out the cells'
-    )
+        '--engine', choices=['optuna', 'wandb'], default='optuna',
+        help='who hands out the cells; from --attempts to --sampler-seed all is of optuna, from --sweep-id to '
+        '--entity of wandb',
+    )  # fmt: skip
     parser.add_argument('--sweep-id', metavar='PATH', help='W&B sweep to join (--engine wandb)')
     add_wandb(parser)
     parser.add_argument('--dry-run', action='store_true', help='only print the commands')
@@ -105,8 +120,26 @@ def add_wandb(parser):
     parser.add_argument('--entity', help='W&B entity')
 
 
+def settle_options(args) -> None:
+    """Refuse options of another engine, which would be ignored; set those of this one that were not given."""
+    from arml.errors import ConfigError
+
+    for engine, options in OF_ENGINE.items():
+        for name, value in options.items():
+            if getattr(args, name) is None:
+                setattr(args, name, value)
+            elif engine != args.engine:
+                raise ConfigError(
+                    f'--{name.replace("_", "-")}: found with --engine {args.engine}, which has no such thing; '
+                    f'expected with --engine {engine}. Leave it out, or choose that engine.'
+                )
+    args.storage = args.storage or os.environ.get('ARML_STORAGE')
+
+
 def main(argv=None) -> int:
     args = parse_args(argv)
+    if args.command in ('run', 'retry'):
+        settle_options(args)
     from arml.startup import start
 
     start()
@@ -117,6 +150,8 @@ def main(argv=None) -> int:
     ledger = Ledger(args.ledger or folder / 'ledger.jsonl')
     if args.command == 'stop':
         return stop(sweep, folder)
+    if args.command == 'retry' and args.no_run:
+        return retry(args, sweep, ledger, folder)
     cells = cells_of(sweep, args.cfg_options) if sweep.method == 'grid' else []
     if args.command in ('run', 'retry'):
         return run(args, sweep, cells, ledger, folder)
@@ -125,7 +160,7 @@ def main(argv=None) -> int:
     if args.command == 'table':
         print_table(args, sweep, cells, ledger)
     else:
-        print_status(sweep, cells, ledger, folder)
+        print_status(args, sweep, cells, ledger, folder)
     return 0
 
 
@@ -157,7 +192,7 @@ def run(args, sweep, cells, ledger, folder) -> int:
     statuses = ledger.statuses()
     for cell in missing:
         word = statuses.get(cell.run, 'not finished')
-        log = folder / (f'{cell.run}/log.txt' if args.engine == 'optuna' else 'agent_*.log')
+        log = folder / (f'{cell.run}/log.txt' if args.engine == 'optuna' else 'agents')
         print(f'{word}: {cell.title}; its log: {log}', file=sys.stderr)
     return 1 if missing else 0
 
@@ -180,10 +215,11 @@ def print_commands(args, sweep, cells, ledger, folder) -> int:
 
 
 def stop(sweep, folder) -> int:
+    from arml.ablation.agent_runs import agent_runs
     from arml.ablation.process import running_cells
     from arml.ablation.run import request_stop
 
-    running = running_cells(folder)
+    running = [*running_cells(folder), *(run for run in agent_runs(folder) if run.is_alive)]
     request_stop(folder)
     print(
         f'{sweep.name}: asked its workers to stop; {len(running)} cells are running. What they have done is '
@@ -192,27 +228,48 @@ def stop(sweep, folder) -> int:
     return 0
 
 
-def print_status(sweep, cells, ledger, folder) -> None:
+def retry(args, sweep, ledger, folder) -> int:
+    from arml.ablation.queue import Work
+    from arml.ablation.run import forgive
+
+    runs = forgive(Work(sweep, ledger, folder, args.cfg_options))
+    print(f'{sweep.name}: {len(runs)} failed cells have new tries. The command run runs them.')
+    return 0
+
+
+def print_status(args, sweep, cells, ledger, folder) -> None:
+    from arml.ablation import as_options
+    from arml.ablation.agent_runs import running_under_agents
     from arml.ablation.export import newest_rows
     from arml.ablation.process import running_cells
+    from arml.atomic import write_json
 
-    statuses, running = ledger.statuses(), running_cells(folder)
-    failures = ledger.failures()
+    by_agents = running_under_agents(sweep, cells, folder, args.cfg_options)
+    statuses, running = ledger.statuses(), running_cells(folder) | by_agents.keys()
+    failures, counted = ledger.failures(), ledger.counted_failures()
     titles = {cell.run: cell.title for cell in cells}
     if sweep.method != 'grid':
         found = {row['run']: row['parameters'] for row in newest_rows(ledger.rows())}
         for run, parameters in found.items():
-            titles[run] = ', '.join(f'{name}={value}' for name, value in parameters.items())
-        titles.update({run: 'see its log' for run in running if run not in titles})
-    words = Counter()
+            titles[run] = ', '.join(as_options(parameters))
+        titles = {
+            **titles,
+            **{run: by_agents.get(run, 'see its log') for run in running - titles.keys()},
+        }
+    words, found = Counter(), []
     for run, title in titles.items():
         word = statuses.get(run, 'to run')
+        if word == 'failed' and not counted[run]:  # forgiven by retry
+            word = 'to run'
         if word != 'finished' and run in running:
             word = 'running'
         words[word] += 1
+        found.append({'run': run, 'status': word, 'failures': failures[run], 'title': title})
         tries = f' (failed {failures[run]} times)' if failures[run] and word != 'finished' else ''
         print(f'{run} {word:<8} {title}{tries}')
     print(f'{len(titles)} cells: ' + ', '.join(f'{n} {word}' for word, n in words.items()))
+    if args.out:
+        write_json(args.out, {'sweep': sweep.name, 'counts': dict(words), 'cells': found})
 
 
 def export(args, sweep, cells, ledger) -> int:

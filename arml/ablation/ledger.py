@@ -1,7 +1,11 @@
-"""The ledger of a sweep: a line of JSON for each attempt at a cell that ended, written whole."""
+"""The ledger of a sweep: a line of JSON for each attempt at a cell that ended, written whole.
+
+Between them stand lines of the status ``forgiven``: the failures of a run before it do not count any more.
+"""
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,9 @@ from filelock import FileLock
 from arml.atomic import unwritable, write_text
 from arml.errors import DataError
 from arml.report.result import newest_by_run
+
+#: Status of a line that is no attempt: the failures of its run before it do not count.
+FORGIVEN = 'forgiven'
 
 
 class Ledger:
@@ -26,11 +33,14 @@ class Ledger:
         self._read: tuple[str, list[dict[str, Any]]] = ('', [])
 
     def rows(self) -> list[dict[str, Any]]:
-        """All lines, oldest first.
+        """The lines of all attempts, oldest first.
 
         Raises:
             DataError: If a line is no JSON object with ``run`` and ``status``; names it.
         """
+        return [row for row in self._rows() if row['status'] != FORGIVEN]
+
+    def _rows(self) -> list[dict[str, Any]]:
         text = self._text()
         before, rows = self._read
         if text == before:
@@ -67,13 +77,52 @@ class Ledger:
         """How often each run has failed."""
         return Counter(row['run'] for row in self.rows() if row['status'] == 'failed')
 
+    def counted_failures(self) -> Counter[str]:
+        """How often each run has failed since its failures were forgiven, if they were."""
+        counted: Counter[str] = Counter()
+        for row in self._rows():
+            if row['status'] == FORGIVEN:
+                counted.pop(row['run'], None)
+            elif row['status'] == 'failed':
+                counted[row['run']] += 1
+        return counted
+
+    def forgive(self, more: Callable[[str], dict[str, Any]] = lambda run: {}) -> list[str]:
+        """Let the failures so far not count any more, those of finished cells apart; the runs.
+
+        Args:
+            more: What else their lines say, by run.
+
+        Raises:
+            ArmlError: If it cannot be written.
+        """
+        finished = self.finished()
+        runs = [run for run in self.counted_failures() if run not in finished]
+        for run in runs:
+            self.add({**more(run), 'run': run, 'status': FORGIVEN})
+        return runs
+
     def add(self, row: dict[str, Any]) -> None:
         """Add one line; the file is replaced whole, so that a kill leaves no half line.
 
         Raises:
             ArmlError: If it cannot be written.
         """
-        self._add(row, once=False)
+        self._add(row, lambda: True)
+
+    def add_failed(self, row: dict[str, Any]) -> bool:
+        """Add the line of a failed attempt, unless it has one: a process may be killed right after it wrote it.
+
+        Args:
+            row: With ``attempt``: which of the run's failures it is, counted from 1.
+
+        Returns:
+            Whether it was added.
+
+        Raises:
+            ArmlError: If it cannot be written.
+        """
+        return self._add(row, lambda: self.failures()[row['run']] < row['attempt'])
 
     def add_finished(self, row: dict[str, Any]) -> bool:
         """Add the line of a finished cell, unless another process has done so.
@@ -84,13 +133,13 @@ class Ledger:
         Raises:
             ArmlError: If it cannot be written.
         """
-        return self._add(row, once=True)
+        return self._add(row, lambda: row['run'] not in self.finished())
 
-    def _add(self, row: dict[str, Any], once: bool) -> bool:
+    def _add(self, row: dict[str, Any], wanted: Callable[[], bool]) -> bool:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{self.path}.lock'):
-                if once and row['run'] in self.finished():
+                if not wanted():
                     return False
                 lines = [*_whole_lines(self._text()), json.dumps(row, sort_keys=True)]
                 write_text(self.path, '\n'.join(lines) + '\n')

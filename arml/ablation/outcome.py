@@ -17,7 +17,7 @@ LAST_LINES = 20
 #: What a finished cell's line takes over from its ``result.json``.
 KEPT = (
     'seed', 'commit', 'versions', 'machine', 'threads', 'gpu', 'dataset', 'classes', 'data', 'rows', 'stages',
-    'validation', 'histories',
+    'validation', 'histories', 'title', 'config_file',
 )  # fmt: skip
 
 

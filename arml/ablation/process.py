@@ -1,6 +1,7 @@
 """A cell as a process of its own: started, watched and, if need be, ended."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -11,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock
-
 from arml.ablation.cells import Cell
 from arml.ablation.sweep_file import Sweep
+from arml.errors import ArmlError
+from arml.tracking.names import listed
 
 #: Seconds from asking a process to end to killing it.
 GRACE = 10.0
@@ -77,11 +78,16 @@ def environment_of(
         'WANDB_RUN_ID': cell.run,
         'WANDB_RESUME': 'allow',
     }
-    if sweep.tags:
-        found['WANDB_TAGS'] = ','.join(sweep.tags)
+    found.update(tags_of(sweep))
     if gpu is not None:
         found['CUDA_VISIBLE_DEVICES'] = gpu
     return found
+
+
+def tags_of(sweep: Sweep) -> dict[str, str]:
+    """W&B's variable for the tags of a run: those of the sweep and what it was set to before, if any."""
+    tags = dict.fromkeys([*sweep.tags, *listed(os.environ.get('WANDB_TAGS'))])
+    return {'WANDB_TAGS': ','.join(tags)} if tags else {}
 
 
 def threads_of(workers: int) -> int:
@@ -153,17 +159,36 @@ def end(process: Started) -> None:
             process.wait(patience)
 
 
-def is_running(work: Path) -> bool:
-    """Whether a worker has the cell of this work dir."""
-    file = work / LOCK
-    if not file.is_file():
+def is_running(work: Path, lock: str = LOCK) -> bool:
+    """Whether a worker has the cell of this work dir; it may be somebody else's, that we may only read.
+
+    Args:
+        work: The work dir.
+        lock: Name of another lock in it that is asked for instead.
+
+    Raises:
+        ArmlError: If we may not even read its lock.
+    """
+    import fcntl  # a shared lock needs no right to write, which a FileLock asks for
+
+    try:
+        file = os.open(work / lock, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    lock = FileLock(file)
-    with contextlib.suppress(TimeoutError):  # filelock.Timeout is one
-        lock.acquire(timeout=0)
-        lock.release()
-        return False
-    return True
+    except PermissionError as error:
+        raise ArmlError(
+            f'{work / lock}: cannot be read ({error.strerror}), so nobody can say whether the cell runs. Ask '
+            'its owner to let you read the folder.'
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def running_cells(folder: Path) -> set[str]:

@@ -1,10 +1,11 @@
 """The cells of a sweep as trials: who is dead, what waits, what is left."""
 
+import contextlib
 import functools
 import json
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from arml.ablation.outcome import LAST_LINES, finished_row, row_of, unfinished_r
 from arml.ablation.process import LOG, is_running, last_lines
 from arml.ablation.study import LIVE, newest_by_cell
 from arml.ablation.sweep_file import Sweep
+from arml.ablation.values import as_options
 from arml.errors import DataError
 
 #: Name of this machine, for trials: only its own locks can be trusted at once.
@@ -34,8 +36,7 @@ class Work:
         ledger: Lines of its cells.
         folder: Work dirs of its cells.
         fixed: Further ``KEY=VALUE`` for all cells.
-        attempts: How often a cell may fail, >= 1.
-        forgiven: Failures by run that do not count any more.
+        attempts: How often a cell may fail, >= 1; failures that were forgiven do not count.
     """
 
     sweep: Sweep
@@ -43,11 +44,11 @@ class Work:
     folder: Path
     fixed: Sequence[str] = ()
     attempts: int = 3
-    forgiven: dict[str, int] = field(default_factory=dict)
 
-    def tries_left(self, run: str, failures: dict[str, int]) -> int:
-        """How often a cell may still be tried; ``failures`` are those of the ledger."""
-        return self.attempts - (failures.get(run, 0) - self.forgiven.get(run, 0))
+    def given_up(self) -> Callable[[str], bool]:
+        """What says whether a run has no try left, by the ledger as it is now."""
+        failures = self.ledger.counted_failures()
+        return lambda run: failures[run] >= self.attempts
 
     def adopt(self, cell: Cell) -> dict[str, Any] | None:
         """The line of a cell of which nothing more comes; None if it is still to be run.
@@ -74,9 +75,11 @@ class Work:
             stat = file.stat()
             row = _finished_in(file, stat.st_mtime_ns, stat.st_size).get(cell.run)
             if row is not None:
-                own = row_of(self.sweep, cell, self.fixed, row.get('attempt', 1), row['seconds'])
-                own['finished_at'] = row['finished_at']
-                return {**row, **own, 'taken_from': row['sweep']}
+                # Lines that were not written by this version may lack any of these.
+                attempt, seconds = row.get('attempt', 1), row.get('seconds')
+                own = row_of(self.sweep, cell, self.fixed, attempt, seconds)
+                own['finished_at'] = row.get('finished_at')
+                return {**row, **own, 'taken_from': row.get('sweep', file.parent.name)}
         return None
 
 
@@ -131,8 +134,8 @@ class Queue:
         """The value of a finished line for the study; None if it has no such score. Needs no claim."""
         raise NotImplementedError
 
-    def watch(self, trial: Trial, cell: Cell) -> Callable[[], bool] | None:
-        """Needs no claim. What looks at a running cell and says whether to end it; None: nobody."""
+    def watch(self, trial: Trial, cell: Cell) -> Any:
+        """Needs no claim. A :class:`~arml.ablation.search.Watch` on a running cell; None: it may not be ended."""
         return None
 
     def ready(self, study: optuna.Study) -> bool:
@@ -149,7 +152,7 @@ class Queue:
     def bury(self, study: optuna.Study) -> None:
         """Settle trials whose worker is gone.
 
-        On this machine its lock says so at once; of other machines a missed heartbeat, because on some
+        On this machine its lock says so at once; of other machines missed heartbeats, because on some
         shared file systems their locks are not seen here.
         """
         optuna.storages.fail_stale_trials(study)
@@ -157,14 +160,20 @@ class Queue:
             # Asked for once more: a worker tells the study before it lets go of its lock.
             if not self._lives(trial) and _state_of(study, trial) is TrialState.RUNNING:
                 row = self.settle(trial, 'its worker is gone') or {'status': 'failed'}
-                value = self.value(row) if row['status'] == 'finished' else None
-                state = TrialState.PRUNED if row['status'] == 'pruned' else TrialState.FAIL
-                study.tell(
-                    trial.number, value, None if value is not None else state, skip_if_finished=True
-                )
+                tell(study, trial.number, *self.end_of(row))
+
+    def end_of(self, row: dict[str, Any]) -> tuple[TrialState, float | None]:
+        """State and value that a study is told of a line. Needs no claim."""
+        if row['status'] == 'pruned':
+            return TrialState.PRUNED, None
+        value = self.value(row) if row['status'] == 'finished' else None
+        return (TrialState.FAIL if value is None else TrialState.COMPLETE), value
 
     def settle(self, trial: FrozenTrial, why: str) -> dict[str, Any] | None:
         """Write what became of the cell of a dead trial; its line if it has an end after all.
+
+        An attempt has one line: if its worker was killed after it wrote that, or another machine has written
+        it off, none is added; nor if the cell was never started.
 
         Args:
             trial: The trial.
@@ -173,16 +182,15 @@ class Queue:
         cell = cell_in(trial)
         if cell is None:  # killed before it had one
             return None
-        row = self.work.adopt(cell)
-        if row is None:
-            attempt = self.work.ledger.failures().get(cell.run, 0) + 1
+        row, attempt = self.work.adopt(cell), trial.user_attrs.get('attempt')
+        if row is None and attempt is not None:
             log = last_lines(self.work.folder / cell.run / LOG, LAST_LINES - 1)
             log.append(f'sweep: attempt {attempt} on {trial.user_attrs.get("host")} ended: {why}')
             lost = unfinished_row(
                 self.work.sweep, cell, self.work.fixed, attempt, None, exit=None, log=log
             )
-            self.work.ledger.add(lost)
-            self.say(f'{cell.run} lost ({why}): {cell.title}')
+            if self.work.ledger.add_failed(lost):
+                self.say(f'{cell.run} lost ({why}): {cell.title}')
         return row
 
     def _lives(self, trial: FrozenTrial) -> bool:
@@ -251,13 +259,9 @@ class GridQueue(Queue):
 
     def standing(self, study: optuna.Study) -> Standing:
         """By the ledger; what runs, by the study."""
-        finished, failures = self.work.ledger.finished(), self.work.ledger.failures()
+        finished, given_up = self.work.ledger.finished(), self.work.given_up()
         done = [cell for cell in self.cells if cell.run in finished]
-        lost = [
-            cell
-            for cell in self.cells
-            if cell.run not in finished and self.work.tries_left(cell.run, failures) <= 0
-        ]
+        lost = [c for c in self.cells if c.run not in finished and given_up(c.run)]
         values = [(self.value(finished[cell.run]), self._varied(cell)) for cell in done]
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return Standing(
@@ -268,7 +272,7 @@ class GridQueue(Queue):
     def refill(self, study: optuna.Study) -> None:
         """Have a waiting trial for each cell to run, and a complete one for each that is finished."""
         newest = newest_by_cell(study)
-        finished, failures = self.work.ledger.finished(), self.work.ledger.failures()
+        finished, given_up = self.work.ledger.finished(), self.work.given_up()
         for cell in self.cells:
             trial = newest.get(cell.run)
             state = None if trial is None else trial.state
@@ -276,15 +280,14 @@ class GridQueue(Queue):
                 value = self.value(finished[cell.run])
                 if value is not None and state not in (*LIVE, TrialState.COMPLETE):
                     study.add_trial(self._trial(cell, TrialState.COMPLETE, value))
-            elif state not in LIVE and self.work.tries_left(cell.run, failures) > 0:
+            elif state not in LIVE and not given_up(cell.run):
                 study.add_trial(self._trial(cell, TrialState.WAITING))
 
     def _varied(self, cell: Cell) -> str:
         """Its values of what is not the same in all cells."""
+        choices = {name: known.choices for name, known in self._distributions.items()}
         return ', '.join(
-            f'{name}={value}'
-            for name, value in cell.parameters.items()
-            if len(self._distributions[name].choices) > 1
+            as_options({n: v for n, v in cell.parameters.items() if len(choices[n]) > 1})
         )
 
     def _trial(self, cell: Cell, state: TrialState, value: float | None = None) -> FrozenTrial:
@@ -318,6 +321,14 @@ def cell_in(trial: FrozenTrial) -> Cell | None:
     if 'cell' not in trial.user_attrs:
         return None
     return Cell(json.loads(trial.user_attrs['parameters']), trial.user_attrs['cell'])
+
+
+def tell(
+    study: optuna.Study, trial: Trial | int, state: TrialState, value: float | None = None
+) -> None:
+    """Tell a study how a trial ended, unless it knows of an end: whoever takes a trial for dead ends it."""
+    with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        study.tell(trial, value, state, skip_if_finished=True)
 
 
 def _state_of(study: optuna.Study, trial: FrozenTrial) -> TrialState:

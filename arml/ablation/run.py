@@ -12,18 +12,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 from filelock import FileLock
-from optuna.storages import RDBStorage
 
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
+from arml.ablation.outcome import row_of
 from arml.ablation.process import threads_of
 from arml.ablation.queue import GridQueue, Queue, Work
 from arml.ablation.search import SearchQueue, pruner_of, sampler_of
 from arml.ablation.study import (
+    Storage,
+    belonging,
     default_url,
     fitting,
     open_storage,
@@ -86,7 +89,8 @@ def run_sweep(work: Work, cells: Sequence[Cell], how: How, view: View | None = N
         The cells of a grid without a result; of a search, those that failed for good.
 
     Raises:
-        ConfigError: If the sweep was changed while it is worked on, or an option does not fit.
+        ConfigError: If the sweep was changed while it is worked on, the study is of another folder, or an
+            option does not fit.
         ArmlError: If ledger, folder or storage cannot be used; running cells are ended.
     """
     if how.gpus and how.workers > len(how.gpus):
@@ -117,7 +121,13 @@ def run_sweep(work: Work, cells: Sequence[Cell], how: How, view: View | None = N
     if standing.total is None or standing.ended < standing.total:
         workers = [
             Worker(
-                work, queue, same_study(study, storage), url, view, stop, _seat(work, how, number)
+                work,
+                queue,
+                same_study(study, storage),
+                storage,
+                view,
+                stop,
+                _seat(work, how, number),
             )
             for number in range(how.workers)
         ]
@@ -129,10 +139,22 @@ def run_sweep(work: Work, cells: Sequence[Cell], how: How, view: View | None = N
 def queue_of(work: Work, cells: Sequence[Cell], how: How, view: View) -> Queue:
     """The queue of a sweep by its method; forgives failures where that is asked for."""
     if how.retry:
-        work.forgiven.update(work.ledger.failures())
+        forgive(work)
     if work.sweep.method == 'grid':
         return GridQueue(work, cells, view.say)
     return SearchQueue(work, view.say)
+
+
+def forgive(work: Work) -> list[str]:
+    """Give the cells that have failed new tries, whoever runs them and whenever; their runs."""
+    known = {row['run']: row for row in work.ledger.rows()}
+
+    def more(run: str) -> dict[str, Any]:
+        cell = Cell(known[run].get('parameters') or {}, run)
+        row = row_of(work.sweep, cell, work.fixed, known[run].get('attempt', 1), None)
+        return {**row, 'by': _self()}
+
+    return work.ledger.forgive(more)
 
 
 def request_stop(folder: Path) -> None:
@@ -141,8 +163,11 @@ def request_stop(folder: Path) -> None:
     Args:
         folder: The sweep's.
     """
-    wish = {'time': time.time(), 'by': f'process {os.getpid()} on {socket.gethostname()}'}
-    write_json(folder / STOP, wish)
+    write_json(folder / STOP, {'time': time.time(), 'by': _self()})
+
+
+def _self() -> str:
+    return f'process {os.getpid()} on {socket.gethostname()}'
 
 
 def last_wish(folder: Path) -> str | None:
@@ -153,7 +178,7 @@ def last_wish(folder: Path) -> str | None:
         return None
 
 
-def _prepare(work: Work, queue: Queue, url: str, how: How) -> tuple[optuna.Study, RDBStorage]:
+def _prepare(work: Work, queue: Queue, url: str, how: How) -> tuple[optuna.Study, Storage]:
     """The study, without dead trials, with a trial for each cell to run; and where it is."""
 
     def on_stale(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -161,9 +186,9 @@ def _prepare(work: Work, queue: Queue, url: str, how: How) -> tuple[optuna.Study
 
     storage = open_storage(url, how.heartbeat, how.grace, on_stale)
     goal = work.sweep.goal
-    study = open_study(storage, work.sweep.name, goal)
+    study = belonging(open_study(storage, work.sweep.name, goal), storage, work.folder)
     queue.bury(study)
-    study = fitting(study, storage, goal, queue.space)
+    study = belonging(fitting(study, storage, goal, queue.space), storage, work.folder)
     study.sampler = optuna.samplers.RandomSampler()  # of a grid: nothing is left to it
     study.pruner = pruner_of(work.sweep.early_terminate)
     queue.take_over()

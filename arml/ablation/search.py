@@ -46,6 +46,7 @@ class SearchQueue(Queue):
     def __init__(self, work: Work, say: Callable[[str], None]) -> None:
         super().__init__(work, say)
         self.stage, self.score = validation_of(work.sweep)
+        self._without_score: set[str] = set()
         self._known = {
             name: optuna_distribution(found)
             for name, found in work.sweep.space.items()
@@ -98,11 +99,13 @@ class SearchQueue(Queue):
     def refill(self, study: optuna.Study) -> None:
         """Try again what failed or was stopped; add to a new study what the ledger has."""
         newest = newest_by_cell(study)
-        rows = self.work.ledger.ended()
-        failures = self.work.ledger.failures()
+        rows, given_up = self.work.ledger.ended(), self.work.given_up()
         for run, trial in newest.items():
-            left = self.work.tries_left(run, failures)
-            if trial.state is TrialState.FAIL and run not in rows and left > 0:
+            if trial.state is not TrialState.FAIL:
+                continue
+            if run in rows:  # it was taken for dead, and had an end after all
+                self._add_known(study, run, rows[run])
+            elif not given_up(run):
                 study.add_trial(
                     optuna.create_trial(
                         state=TrialState.WAITING, params=trial.params,
@@ -125,24 +128,26 @@ class SearchQueue(Queue):
         return sum(trial.state in counted for trial in trials) + len(self._lost(study))
 
     def _lost(self, study: optuna.Study) -> set[str]:
-        failures = self.work.ledger.failures()
+        given_up = self.work.given_up()
         return {
             run
             for run, trial in newest_by_cell(study).items()
-            if trial.state is TrialState.FAIL and self.work.tries_left(run, failures) <= 0
+            if trial.state is TrialState.FAIL and given_up(run)
         }
 
-    def watch(self, trial: Trial, cell: Cell) -> Callable[[], bool]:
-        """Report each validation to the study as it comes; true once the pruner has seen enough."""
+    def watch(self, trial: Trial, cell: Cell) -> 'Watch':
+        """Report each validation to the study as it comes, until the pruner has seen enough."""
         history = self.work.folder / cell.run / self.stage / 'history.jsonl'
-        return Watch(trial, history, self.score).look
+        return Watch(trial, history, self.score)
 
     def _cell(self, params: Mapping[str, Any]) -> Cell:
         return cell_of(self.work.sweep, {**self._constants, **params}, self.work.fixed)
 
     def _add_known(self, study: optuna.Study, run: str, row: Mapping[str, Any]) -> None:
-        """Add what the ledger has to a study that was deleted, if it is a cell of this search."""
+        """Add what the ledger has to a study that does not know it, if it is a cell of this search."""
         params = {name: row['parameters'].get(name) for name in self._known}
+        if run in self._without_score:
+            return
         if None in params.values() or not all(
             contains(self._known[name], value) for name, value in params.items()
         ):
@@ -155,6 +160,7 @@ class SearchQueue(Queue):
             try:
                 state, value = TrialState.COMPLETE, self.value(row)
             except DataError as error:
+                self._without_score.add(run)
                 self.say(f'{run}: left out of the search: {error}')
                 return
         study.add_trial(
@@ -173,12 +179,16 @@ class Watch:
         trial: Of the cell that runs.
         history: File that the training writes them into.
         score: Which of a validation's scores.
+
+    Attributes:
+        last: Value and step of the last one that was reported; None before.
     """
 
     def __init__(self, trial: Trial, history: Path, score: str) -> None:
         self._trial, self._history, self._score = trial, history, score
-        self._seen, self._reported = 0, False
+        self._seen = 0
         self._state: tuple[int, int] | None = None
+        self.last: tuple[float, int] | None = None
 
     def look(self) -> bool:
         """Report what is new; whether the training should end."""
@@ -195,11 +205,13 @@ class Watch:
             for step, row in enumerate(new, start=self._seen + 1):
                 if math.isfinite(row[self._score]):
                     self._trial.report(row[self._score], step)
-                    self._reported = True
+                    self.last = row[self._score], step
             self._seen = max(len(rows), self._seen)
-            return bool(new) and self._reported and self._trial.should_prune()
+            return bool(new) and self.last is not None and self._trial.should_prune()
         except optuna.exceptions.StorageInternalError:  # no reason to end a training
             self._state = None
+            return False
+        except optuna.exceptions.UpdateFinishedTrialError:  # it was taken for dead; it lives
             return False
 
 

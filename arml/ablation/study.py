@@ -6,6 +6,10 @@ deleted is made again.
 
 import contextlib
 import json
+import socket
+import threading
+import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,21 +17,71 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from arml.atomic import write_text
 from arml.errors import ArmlError, ConfigError
 
 #: Seconds that a process waits for the lock of an SQLite file.
 SQLITE_PATIENCE = 60
 #: Trials of which something is still expected.
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
-#: Attribute of a study: what its cells may be.
-SPACE = 'space'
+#: Attributes of a study: what its cells may be, and the sweep folder that it is of.
+SPACE, FOLDER = 'space', 'folder'
+#: In a sweep's folder: tells it from all others, on whatever machine.
+MARK = 'folder.id'
+#: Seconds that a sign of life may take to arrive, beyond its interval.
+SLACK = 1.0
+#: Seconds that the end of a trial waits for a sign of life that is on its way.
+FAREWELL = 1.0
 
 
 class StorageError(ArmlError):
     """The database of a study does not answer as it should."""
+
+
+class Storage(RDBStorage):
+    """A database that forgives its own absence: silence counts only while it could have been broken.
+
+    After an outage, or a night's sleep of this machine, the last signs of life of all trials are old. So a
+    silent trial is lost only if it is still silent one heartbeat after this process first saw it so.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._silent: dict[int, float] = {}
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        now = time.monotonic()
+        stale = super()._get_stale_trial_ids(study_id)
+        self._silent = {trial: self._silent.get(trial, now) for trial in stale}
+        patience = self.get_heartbeat_interval() + SLACK
+        return [trial for trial, since in self._silent.items() if now - since > patience]
+
+    @contextlib.contextmanager
+    def beating(self, trial: Trial) -> Iterator[None]:
+        """Give signs of life of a running trial, also after an outage, with which Optuna's own would end.
+
+        Raises:
+            optuna.exceptions.StorageInternalError: If the first one, before anything has begun, does not arrive.
+        """
+        over = threading.Event()
+        self.record_heartbeat(trial._trial_id)
+
+        def beat() -> None:
+            while not over.wait(self.get_heartbeat_interval()):
+                with contextlib.suppress(Exception):  # whatever it is, the next one may arrive
+                    self.record_heartbeat(trial._trial_id)
+            self.remove_session()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(FAREWELL)  # no longer: a server out of reach may keep it for minutes
 
 
 def default_url(folder: Path) -> str:
@@ -39,6 +93,8 @@ def quieten_optuna() -> None:
     """Leave its errors: what happens is said by the sweep, and what is experimental was chosen knowingly."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings('ignore', category=optuna.exceptions.ExperimentalWarning)
+    # It looks for Study.optimize, whose signs of life end with the first one that does not arrive.
+    warnings.filterwarnings('ignore', message='Heartbeat of storage is supposed to be used with')
 
 
 def open_storage(
@@ -46,7 +102,7 @@ def open_storage(
     heartbeat: int,
     grace: int,
     on_stale: Callable[[optuna.Study, FrozenTrial], None] | None = None,
-) -> RDBStorage:
+) -> Storage:
     """A storage with heartbeats. Call it under a lock: making the tables of a new one is no atomic act.
 
     Args:
@@ -69,7 +125,7 @@ def open_storage(
         options = {'connect_args': {'timeout': SQLITE_PATIENCE}}
     try:
         with reaching(url):
-            return RDBStorage(
+            return Storage(
                 url, engine_kwargs=options, heartbeat_interval=heartbeat, grace_period=grace,
                 heartbeat_stale_trial_callback=on_stale,
             )  # fmt: skip
@@ -128,6 +184,44 @@ def open_study(storage: RDBStorage, name: str, goal: str) -> optuna.Study:
     return optuna.create_study(
         storage=storage, study_name=name, direction=goal, load_if_exists=True
     )
+
+
+def belonging(study: optuna.Study, storage: RDBStorage, folder: Path) -> optuna.Study:
+    """The study, if it is of this folder; one that is of none yet is from now on. Call it with the claim held.
+
+    Studies are named by their sweeps alone. Of another folder's the locks and the ledger are not here: its
+    running cells would look dead.
+
+    Args:
+        study: Of :func:`open_study`.
+        storage: Where it is.
+        folder: The sweep's.
+
+    Raises:
+        ConfigError: If it is of another folder.
+    """
+    mark = _mark_of(folder)
+    found = study.user_attrs.get(FOLDER)
+    if found is None:
+        place = f'{folder.absolute()} on {socket.gethostname()}'
+        study.set_user_attr(FOLDER, {'mark': mark, 'place': place})
+    elif found['mark'] != mark:
+        name, url = study.study_name, hidden(storage.url)
+        raise ConfigError(
+            f'sweep {name}: the database {url} has a study of that name that belongs to another folder '
+            f'({found["place"]}), expected that of {folder}. To join it, work in that folder, shared. To have '
+            'one beside it, give the sweep another name or use another database. If that folder is gone for '
+            f'good: optuna delete-study --study-name {name} --storage {url}'
+        )
+    return study
+
+
+def _mark_of(folder: Path) -> str:
+    file = folder / MARK
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_text(encoding='utf-8').strip()
+    write_text(file, f'{uuid.uuid4().hex}\n')
+    return _mark_of(folder)
 
 
 def same_study(study: optuna.Study, storage: RDBStorage) -> optuna.Study:

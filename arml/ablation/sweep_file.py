@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from arml.ablation.check import check_parameters
 from arml.ablation.marks import MarkedYaml, Steps
+from arml.ablation.scores import scores_of
 from arml.ablation.space import Distribution, distribution_of, values_of
 from arml.config.load import read_config
 from arml.errors import ConfigError
@@ -115,7 +116,7 @@ def read_sweep(path: str | Path) -> Sweep:
         file.fault(('method',), f'found {method!r}, expected one of {", ".join(METHODS)}')
     space = _space(file, grid=method == 'grid')
     program, config, base = _files(file)
-    metric, goal = _metric(file, base, search=method in METHODS[1:])
+    metric, goal = _metric(file, base, space, search=method in METHODS[1:])
     cap, early = _search_keys(file, method, space)
     if base is not None:
         check_parameters(base, {k: d.examples for k, d in space.items()}, _to_line(file))
@@ -129,10 +130,14 @@ def read_sweep(path: str | Path) -> Sweep:
 
 
 def _name(file: MarkedYaml) -> str:
-    name = str(file.content.get('name') or file.path.stem)
-    if Path(name).name != name:
+    name = file.content.get('name', file.path.stem)
+    if not isinstance(name, str):  # W&B takes no other either
+        file.fault(
+            ('name',), f'found {name!r}, expected a text; in quotes if YAML reads it otherwise'
+        )
+    elif name in ('', '.', '..') or Path(name).name != name:
         file.fault(('name',), f'found {name!r}, expected the name of a folder without its path')
-    return name
+    return str(name)
 
 
 def _space(file: MarkedYaml, grid: bool) -> dict[str, Distribution]:
@@ -200,7 +205,9 @@ def _root_of(program: str, config: str, path: Path) -> Path | None:
     return None
 
 
-def _metric(file: MarkedYaml, base: Config | None, search: bool) -> tuple[str, str]:
+def _metric(
+    file: MarkedYaml, base: Config | None, space: Mapping[str, Distribution], search: bool
+) -> tuple[str, str]:
     metric = file.content.get('metric')
     if metric is None and not search:
         return Sweep.metric, Sweep.goal
@@ -226,6 +233,11 @@ def _metric(file: MarkedYaml, base: Config | None, search: bool) -> tuple[str, s
         )
     elif base is not None and found['stage'] and found['stage'] not in stages:
         file.fault(at, f'found the stage {found["stage"]!r}, expected one of {", ".join(stages)}')
+    elif base is not None and found['kind'] != 'train':
+        score = name.rpartition('/')[2]
+        known = scores_of(base, {k: d.examples[0] for k, d in space.items()}, found['stage'])
+        if known and score not in known:
+            file.fault(at, f'found the score {score!r}, expected one of {", ".join(known)}')
     return name, metric['goal']
 
 

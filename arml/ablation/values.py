@@ -1,6 +1,6 @@
 """Values as a training reads them behind ``--cfg-options``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import DictAction
@@ -25,6 +25,11 @@ def as_read(value: Any) -> Any:
             'settings at once give a config choices (configs/_base_/choices).'
         )
     return read
+
+
+def as_options(values: Mapping[str, Any]) -> list[str]:
+    """Values by dotted path as ``KEY=VALUE``, as they stand behind ``--cfg-options`` and in titles."""
+    return [f'{name}={value}' for name, value in values.items()]
 
 
 def read_options(options: Sequence[str], where: str = '--cfg-options') -> dict[str, Any]:

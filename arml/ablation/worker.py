@@ -2,15 +2,17 @@
 
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.trial import Trial
+from optuna.trial import Trial, TrialState
 
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
@@ -27,8 +29,8 @@ from arml.ablation.process import (
     run_process,
     start_fresh,
 )  # fmt: skip
-from arml.ablation.queue import HOST, Queue, Work, attributes_of
-from arml.ablation.study import StorageError, reaching
+from arml.ablation.queue import HOST, Queue, Work, attributes_of, tell
+from arml.ablation.study import Storage, StorageError, reaching
 from arml.ablation.warm import Warm
 from arml.atomic import unwritable
 from arml.progress import duration
@@ -43,12 +45,19 @@ PATIENCE = 120.0
 NOTE = 2000
 
 
-class Failed(Exception):
-    """The cell has no result; its line says why."""
-
-
-class Stopped(Exception):
-    """The cell was ended because the sweep is stopped; it has no line."""
+#: Exit statuses of a cell that was ended from outside. A cluster ends all processes of a job at the same moment,
+#: so our own signal may be on its way still; a forked cell is killed with the process that it was forked from.
+ENDED = (
+    -signal.SIGTERM,
+    -signal.SIGINT,
+    -signal.SIGKILL,
+    128 + signal.SIGTERM,
+    128 + signal.SIGINT,
+)
+#: Seconds that our own signal may need after such an end.
+ECHO = 1.0
+#: What a study raises of trials that it cannot be told of: it is away, or took the trial for dead.
+UNTOLD = (optuna.exceptions.StorageInternalError, optuna.exceptions.UpdateFinishedTrialError)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Worker:
         work: Sweep and places.
         queue: Of this sweep.
         study: Of this sweep; its own object in each worker.
-        url: Of the study's storage, for messages.
+        storage: Where the study is.
         view: Takes messages.
         stop: Ends it, and the cell that it runs, when set.
         seat: What it runs its cells with.
@@ -86,16 +95,15 @@ class Worker:
         work: Work,
         queue: Queue,
         study: optuna.Study,
-        url: str,
+        storage: Storage,
         view: View,
         stop: threading.Event,
         seat: Seat,
     ) -> None:
-        self.work, self.queue, self.study, self.url = work, queue, study, url
+        self.work, self.queue, self.study, self.storage = work, queue, study, storage
         self.view, self.stop, self.seat = view, stop, seat
         self._claim = FileLock(work.folder / CLAIM)
         self._cell: FileLock | None = None
-        self._recorded = False
         self._warm: Warm | None = None
 
     def run(self) -> None:
@@ -107,6 +115,7 @@ class Worker:
         try:
             self._run()
         finally:
+            self.storage.remove_session()  # of this thread
             if self._warm is not None:
                 self._warm.close()
 
@@ -114,7 +123,7 @@ class Worker:
         silent_since = None
         while not self.stop.is_set():
             try:
-                with reaching(self.url):
+                with reaching(self.storage.url):
                     going_on = self._take()
             except StorageError as error:
                 if silent_since is None:
@@ -140,14 +149,9 @@ class Worker:
                 return False if self.queue.others_run(self.study) else None
             if self.seat.sampler is not None:
                 self.study.sampler = self.seat.sampler(len(self.study.get_trials(deepcopy=False)))
-            self._recorded = False
-            try:
-                self.study.optimize(self._objective, n_trials=1, catch=(Failed, Stopped))
-            except Exception:
-                # Once the ledger has the line, it is no matter if the study cannot be told: the trial was
-                # taken for dead, or the storage is away. Whoever comes next reads the ledger.
-                if not self._recorded:
-                    raise
+            trial = self.study.ask()
+            with self.storage.beating(trial):
+                self._run_trial(trial)
         finally:
             self._claim.release(force=True)
             if self._cell is not None:
@@ -155,30 +159,44 @@ class Worker:
                 self._cell = None
         return True
 
-    def _objective(self, trial: Trial) -> float:
+    def _run_trial(self, trial: Trial) -> None:
         """Run the cell of a trial. Begins with the claim held, and lets go of it when the cell is locked."""
+        try:
+            row, cell = self._row_of(trial)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return  # it was taken for dead while it waited; whoever did so has planned its cell anew
+        except optuna.exceptions.StorageInternalError:
+            raise  # before the cell began: the trial is buried once the storage is back
+        except Exception:
+            with contextlib.suppress(*UNTOLD):
+                tell(self.study, trial, TrialState.FAIL)
+            raise
+        state, value = TrialState.FAIL, None
+        try:
+            if row is not None:
+                self._report(row, cell)
+                state, value = self.queue.end_of(row)
+        finally:
+            # The ledger has the line, so it is no matter if the study cannot be told: whoever comes next
+            # buries the trial by what the ledger says.
+            with contextlib.suppress(*UNTOLD):
+                tell(self.study, trial, state, value)
+
+    def _row_of(self, trial: Trial) -> tuple[dict[str, Any] | None, Cell]:
+        """The line of a trial's cell, which is run unless it has one; None if it was stopped."""
         cell = self.queue.cell_of(trial)
         for name, value in {**attributes_of(cell), 'host': HOST}.items():
             trial.set_user_attr(name, value)
-        self._lock(cell)
-        row = self.work.adopt(cell) or self._attempt(trial, cell)
-        self._recorded = True
-        if row is None:
-            raise Stopped
-        self._report(row, cell)
-        if row['status'] == 'pruned':
-            raise optuna.TrialPruned
-        if row['status'] == 'failed':
-            raise Failed(f'exit {row["exit"]}')
-        self._recorded = False
-        value = self.queue.value(row)
-        self._recorded = True
-        if value is None:
-            raise Failed('it has no value')
-        return value
+        if not self._lock(cell):
+            return None, cell
+        return self.work.adopt(cell) or self._attempt(trial, cell), cell
 
-    def _lock(self, cell: Cell) -> None:
-        """Lock the cell, then let others claim; wait where a worker that was taken for dead still has it."""
+    def _lock(self, cell: Cell) -> bool:
+        """Lock the cell, then let others claim; wait where a worker that was taken for dead still has it.
+
+        Returns:
+            False if the sweep was stopped meanwhile.
+        """
         work = self.work.folder / cell.run
         try:
             work.mkdir(parents=True, exist_ok=True)
@@ -187,12 +205,11 @@ class Worker:
         except Timeout:
             self._claim.release()
             self.view.say(f'{cell.run}: another process runs it: {cell.title}')
-            if not acquired(self._cell, self.stop):
-                self._recorded = True
-                raise Stopped from None
+            return acquired(self._cell, self.stop)
         except OSError as error:
             raise unwritable(work / LOCK, error) from error
         self._claim.release()
+        return True
 
     def _attempt(self, trial: Trial, cell: Cell) -> dict[str, Any] | None:
         """Run the cell's process; its line, which the ledger has then. None if it was stopped."""
@@ -204,7 +221,7 @@ class Worker:
 
         def look() -> bool:
             nonlocal pruned
-            pruned = watch is not None and watch()
+            pruned = watch is not None and watch.look()
             return pruned
 
         began = time.time()
@@ -224,24 +241,24 @@ class Worker:
         row = finished_row(sweep, cell, fixed, work, attempt, seconds) if status == 0 else None
         if row is not None:
             if watch is not None:
-                watch()  # what came since the last look
+                watch.look()  # what came since the last look
             self.work.ledger.add_finished(row)
             return row
         if pruned:
-            found = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-            step = max(found)
+            value, step = watch.last
             row = unfinished_row(
-                sweep, cell, fixed, attempt, seconds, 'pruned', value=found[step], step=step
+                sweep, cell, fixed, attempt, seconds, 'pruned', value=value, step=step
             )
-        elif self.stop.is_set():
+            self.work.ledger.add(row)
+            return row
+        if self.stop.is_set() or (status in ENDED and self.stop.wait(ECHO)):
             return None
-        else:
-            log = last_lines(work / LOG, LAST_LINES)
-            if status == 0:
-                log = [*log, _foreign(work, cell)][-LAST_LINES:]
-            row = unfinished_row(sweep, cell, fixed, attempt, seconds, exit=status, log=log)
-        self.work.ledger.add(row)
-        if row['status'] == 'failed':  # for the dashboard
+        log = last_lines(work / LOG, LAST_LINES)
+        if status == 0:
+            log = [*log, _foreign(work, cell)][-LAST_LINES:]
+        row = unfinished_row(sweep, cell, fixed, attempt, seconds, exit=status, log=log)
+        self.work.ledger.add_failed(row)
+        with contextlib.suppress(*UNTOLD):  # for the dashboard
             trial.set_user_attr('exit', status)
             trial.set_user_attr('log', '\n'.join(row['log'])[-NOTE:])
         return row
@@ -258,11 +275,14 @@ class Worker:
 
     def _report(self, row: dict[str, Any], cell: Cell) -> None:
         """Say how the cell ended."""
-        failures = self.work.ledger.failures()
-        if row['status'] == 'failed' and self.work.tries_left(cell.run, failures) > 0:
+        if row['status'] == 'failed' and not self.work.given_up()(cell.run):
             self.view.say(f'{cell.run} failed (exit {row["exit"]}), is tried again: {cell.title}')
             return
-        standing = self.queue.standing(self.study)
+        try:
+            standing = self.queue.standing(self.study)
+        except optuna.exceptions.StorageInternalError:
+            self.view.say(f'{cell.run} {row["status"]}: {cell.title}')
+            return
         left = self.view.left(standing)
         took = [] if row['seconds'] is None else [duration(row['seconds'])]
         took += [f'about {duration(left)} left'] if left else []
@@ -285,12 +305,12 @@ def acquired(lock: FileLock, stop: threading.Event) -> bool:
             except OSError as error:
                 if isinstance(error, Timeout):
                     raise
-                raise unwritable(lock.lock_file, error) from error
+                raise unwritable(Path(lock.lock_file), error) from error
             return True
     return False
 
 
-def _foreign(work: Any, cell: Cell) -> str:
+def _foreign(work: Path, cell: Cell) -> str:
     return (
         f'sweep: {work / "result.json"} is of the run {result_in(work).get("run")}, expected {cell.run}. '
         'Config, data or code were changed after the sweep was started; start it again.'

@@ -77,7 +77,8 @@ def _export(
     parameters = dict(row.get('parameters') or {})
     given: dict[str, Any] = {
         'id': row['run'], 'resume': None, 'name': names.title(parameters), 'group': sweep.name,
-        'tags': [*sweep.tags, *names.listed(os.environ.get('WANDB_TAGS'))], 'dir': str(folder),
+        'tags': list(dict.fromkeys([*sweep.tags, *names.listed(os.environ.get('WANDB_TAGS'))])),
+        'dir': str(folder),
     }  # fmt: skip
     given.update({k: v for k, v in (('project', project), ('entity', entity)) if v})
     settings = {'cell': row['run'], 'config': row.get('config'), **parameters}

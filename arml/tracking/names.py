@@ -1,5 +1,6 @@
 """What a run's curves, scores and pictures are called outside, in W&B and TensorBoard alike."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
@@ -100,6 +101,27 @@ def listed(text: str | None) -> list[str]:
 def points_of_history(stage: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
     """The lines of a ``history.jsonl`` as points: of an epoch's training the mean, and validations."""
     return [curve(stage, row['kind'], row['iter'], row.get('epoch'), row) for row in rows]
+
+
+def is_beyond(point: Mapping[str, float], stage: str, last: Mapping[str, Any]) -> bool:
+    """Whether a point of a history is missing where curves end with some values.
+
+    Training and validation of one epoch stand at one iteration, and one may be there without the other.
+
+    Args:
+        point: As of :func:`points_of_history`.
+        stage: Its stage.
+        last: The newest value of each curve there, by name.
+    """
+    place = f'{stage}/iter'
+    end = last.get(place)
+    if end is None or point[place] > end:
+        return True
+    return point[place] == end and any(
+        not isinstance(last.get(name), Number) or not math.isclose(last[name], value, rel_tol=1e-4)
+        for name, value in point.items()
+        if name.startswith(f'{stage}/val/')
+    )
 
 
 def _number(value: Any) -> float | None:

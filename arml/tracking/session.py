@@ -1,13 +1,13 @@
 """The trackers of the run that this process works on, from its first stage to its last."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from arml.report.result import load_history
 from arml.tracking import names
-from arml.tracking.guard import Guard, within
+from arml.tracking.guard import Guard
 from arml.tracking.note import Note
 from arml.tracking.tensorboard_tracker import TensorboardTracker
 from arml.tracking.tracker import Made, RunInfo, Tracker
@@ -55,15 +55,15 @@ class Follower:
             stage: Its stage.
             history: Where the epochs lie that an earlier process trained.
         """
-        self.guard('log', self._log, point, stage, history)
+        self._patiently('log', self._log, point, stage, history)
 
     def image(self, name: str, image: Any, iteration: int, stage: str) -> None:
         """A picture of a training that runs."""
-        self.guard('image', lambda: self.tracker.image(name, image, iteration, stage))
+        self._patiently('image', lambda: self.tracker.image(name, image, iteration, stage))
 
     def fill(self, stage: str, history: Path) -> None:
         """The curves of a stage that was finished before, from its history."""
-        self.guard('history', self._fill, stage, history)
+        self._patiently('history', self._fill, stage, history)
 
     def product(self, made: Made, reused: bool) -> None:
         """A product of the run."""
@@ -84,35 +84,47 @@ class Follower:
             self.guard('finish', lambda: self.tracker.close(status))
         elif self.tracker is not None:
             with contextlib.suppress(Exception):
-                within(LAST_PATIENCE, self.tracker.close, status)
+                self.tracker.close(status, LAST_PATIENCE)
 
-    def _patiently(self, what: str, call: Callable[[], None]) -> None:
-        """A call that may ask a server, which may not answer."""
+    def _patiently(self, what: str, call: Callable[..., None], *args: Any) -> None:
+        """A call that waits for a server or for the tracker's own process, which may not answer."""
         patience = self.tracker.patience if self.tracker is not None else None
-        self.guard(what, call, patience=patience)
+        self.guard(what, call, *args, patience=patience)
 
     def _log(self, point: Mapping[str, float], stage: str, history: Path | None) -> None:
         if stage not in self._logged:
             self._logged.add(stage)
-            if not self._has(stage) and history is not None and history.is_file():
+            if history is not None and history.is_file():
                 before = point[f'{stage}/iter']
                 rows = [row for row in load_history(history) if row['iter'] < before]
-                for earlier in names.points_of_history(stage, rows):
-                    self.tracker.log(earlier, stage)
+                self._log_missing(stage, rows, ('begun', 'whole'))
             self._remember(stage, 'begun')
         self.tracker.log(point, stage)
 
     def _fill(self, stage: str, history: Path) -> None:
-        if self._has(stage, 'whole'):
-            return
-        for point in names.points_of_history(stage, load_history(history)):
-            self.tracker.log(point, stage)
+        self._log_missing(stage, load_history(history), ('whole',))
         self._remember(stage, 'whole')
 
-    def _has(self, stage: str, *states: str) -> bool:
-        """Whether the tracker goes on with a run that has this stage, begun or whole."""
+    def _log_missing(
+        self, stage: str, rows: Sequence[Mapping[str, Any]], states: Sequence[str]
+    ) -> None:
+        """Those lines of a history that the run lacks.
+
+        Args:
+            stage: Their stage.
+            rows: The lines.
+            states: What the note must say of the stage for a run that has all it was told.
+        """
+        points = names.points_of_history(stage, rows)
         known = (self._note.read().get('stages') or {}).get(stage)
-        return self.tracker.continues and known in (states or ('begun', 'whole'))
+        if self.tracker.continues and known is not None:
+            last = self.tracker.last()
+            if last is not None:
+                points = [point for point in points if names.is_beyond(point, stage, last)]
+            elif known in states:
+                points = []
+        for point in points:
+            self.tracker.log(point, stage)
 
     def _remember(self, stage: str, state: str) -> None:
         stages = self._note.read().get('stages') or {}

@@ -76,7 +76,7 @@ class TensorboardTracker(Tracker):
                 pixels = np.asarray(image.convert('RGB'))
             self.writer.add_image(Path(picture).stem, pixels, 0, dataformats='HWC')
 
-    def close(self, status: int) -> None:
+    def close(self, status: int, patience: float | None = None) -> None:
         """Close the file."""
         if status:
             self.writer.add_text('failed', f'ended with status {status}')

@@ -54,7 +54,7 @@ class Tracker(ABC):
     advice: str
     #: Whether it goes on with what an earlier process logged of this run.
     continues: bool = False
-    #: Seconds that a product or the result may take; None: it waits for no server.
+    #: Seconds that one call may take; None: it waits for nobody.
     patience: float | None = None
 
     @abstractmethod
@@ -74,5 +74,14 @@ class Tracker(ABC):
         """The end: scores, tables and pictures of a ``result.json`` and its work dir."""
 
     @abstractmethod
-    def close(self, status: int) -> None:
-        """End it. A status other than 0 is that of a failed run."""
+    def close(self, status: int, patience: float | None = None) -> None:
+        """End it, with all that it holds.
+
+        Args:
+            status: Other than 0 it is that of a failed run.
+            patience: Seconds that this may take; None: as long as its own limits say.
+        """
+
+    def last(self) -> Mapping[str, Any] | None:
+        """The newest value of each curve in the run that it goes on with; None: it has all that was logged."""
+        return None

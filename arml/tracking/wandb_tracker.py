@@ -1,5 +1,6 @@
 """A run in W&B: online, offline or disabled, as ``WANDB_MODE`` says."""
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -28,6 +29,8 @@ VARIABLES = {
 PROJECT = 'arml'
 #: Seconds that W&B may take over an artifact or a table, for each of which it asks its server.
 PATIENCE = 300.0
+#: Seconds for the last uploads of a run that a signal ends. Whoever sent it kills what is there after ten.
+HURRY = 5.0
 #: Bytes free on a disk below which W&B may have lost records.
 FULL = 2**16
 
@@ -177,18 +180,30 @@ class WandbTracker(Tracker):
             self.run.log({f'{stage}/tiles': [self._overlay(tile, labels) for tile in tiles]})
         self.run.summary.update({**names.final_scores(result), 'seconds': result.get('seconds')})
 
-    def close(self, status: int) -> None:
+    def close(self, status: int, patience: float | None = None) -> None:
         """Finish the run, as a failed one where the status is not 0.
 
         Raises:
+            TimeoutError: If it takes longer.
             ArmlError: If the disk of its folder is full; W&B itself loses what it cannot write in silence.
         """
         folder = None if self.run.disabled else Path(self.run.dir)
-        within(self._last + 30, self.run.finish, status)
+        limit = HURRY if status > 128 else self._last + 30
+        try:
+            within(limit if patience is None else min(limit, patience), self.run.finish, status)
+        except TimeoutError:
+            # Else the end of this process would wait for W&B's, which may never come.
+            with contextlib.suppress(Exception, SystemExit):
+                within(1, self.wandb.teardown, status)
+            raise
         if folder is not None and shutil.disk_usage(folder).free < FULL:
             raise ArmlError(
                 f'the disk of {folder} is full, its record of this run may lack the end'
             )
+
+    def last(self) -> Mapping[str, Any]:
+        """What the server has of a run that goes on: its summary. A killed process may not have sent its end."""
+        return dict(self.run.summary)
 
     def _begin_stage(self, stage: str) -> None:
         if stage not in self._stages:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -37,37 +38,53 @@ def program(name: str) -> str | None:
     return str(places[-1]) if places else None
 
 
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """A running server; yields the URL of its database."""
-    # Not in pytest's own folder, which no other account may enter.
-    with tempfile.TemporaryDirectory(prefix='arml-pg-') as folder:
-        account = _account(folder)
-        data = Path(folder) / 'data'
-        quiet = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'cwd': folder, **account}
+class Server:
+    """A server of its own data, which can be away for a while.
+
+    Args:
+        folder: For data, socket and log.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder, self._account, self._port = Path(folder), _account(folder), _free_port()
+        self.url = f'postgresql+psycopg://arml@127.0.0.1:{self._port}/postgres'
         made = subprocess.run(
-            [program('initdb'), '-D', data, '-U', 'arml', '-A', 'trust', '--no-sync', '-E', 'UTF8',
-             '--locale=C'], **quiet,
+            [program('initdb'), '-D', self._folder / 'data', '-U', 'arml', '-A', 'trust', '--no-sync', '-E',
+             'UTF8', '--locale=C'],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, **self._account,
         )  # fmt: skip
         assert made.returncode == 0, made.stdout.decode()
-        port = _free_port()
-        with (Path(folder) / 'log').open('wb') as log:
-            process = subprocess.Popen(
-                [program('postgres'), '-D', data, '-p', str(port), '-k', folder, '-c', 'fsync=off',
-                 '-c', 'listen_addresses=127.0.0.1'],
-                **{**quiet, 'stdout': log},
+        self.start()
+
+    def start(self) -> None:
+        with (self._folder / 'log').open('ab') as log:
+            self._process = subprocess.Popen(
+                [program('postgres'), '-D', self._folder / 'data', '-p', str(self._port), '-k', self._folder,
+                 '-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'],
+                stdout=log, stderr=subprocess.STDOUT, cwd=self._folder, **self._account,
             )  # fmt: skip
+        _wait(self.url, self._process, self._folder / 'log')
+
+    def stop(self) -> None:
+        """Break all connections and refuse new ones."""
+        self._process.send_signal(signal.SIGINT)
         try:
-            url = f'postgresql+psycopg://arml@127.0.0.1:{port}/postgres'
-            _wait(url, process, Path(folder) / 'log')
-            yield url
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    """A running server."""
+    # Not in pytest's own folder, which no other account may enter.
+    with tempfile.TemporaryDirectory(prefix='arml-pg-') as folder:
+        found = Server(folder)
+        try:
+            yield found
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            found.stop()
 
 
 def _account(folder: str) -> dict:

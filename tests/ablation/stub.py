@@ -23,12 +23,15 @@ if do == 'ignore SIGTERM':
 if do in ('sleep', 'ignore SIGTERM') or (do == 'sleep first' and first):
     time.sleep(60)
 time.sleep({'a moment': 0.5, 'two seconds': 2}.get(do, 0))
+end = time.monotonic() + 60
+while do.endswith(' told') and not (work / 'told').is_file() and time.monotonic() < end:
+    time.sleep(0.05)
 if do == 'kill the worker':
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
 if do == 'die':
     os.kill(os.getpid(), signal.SIGKILL)
-if do == 'fail' or (do == 'fail first' and first):
+if do == 'fail' or (do in ('fail first', 'fail when told') and first):
     print('\n'.join(f'line {number}' for number in range(30)), flush=True)
     sys.exit('error: as it was asked for')
 if do != 'leave no result':

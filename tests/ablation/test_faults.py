@@ -1,23 +1,27 @@
 """Real trainings, killed again and again at random moments: in the end each cell is there once, as undisturbed."""
 
 import contextlib
-import itertools
 import random
+import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from prepared import workers
 from sweep_place import Place, kill
 from tiny_run import QUICK
 
 from arml.ablation import Sweep, cells_of
 
-#: Who is killed, in an order that is drawn: trainings, their workers, the processes that they are forked from.
-VICTIMS = ['training'] * 13 + ['worker'] * 6 + ['warm'] * 2
-#: Of an undisturbed cell's time, how long a victim may live at most once it is chosen.
-REPRIEVE = 0.7
+#: Who is killed: workers, whose trainings die with them, trainings alone, the processes that they are forked from.
+VICTIMS = {'worker': 20, 'training': 3, 'warm': 1}
+#: Trainings that are spared, so that the kills are spread over the sweep.
+SPARED = 3
+#: Of an undisturbed cell's time, how long a victim may live at most once its training is there.
+REPRIEVE = 0.4
 
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='children are looked up in /proc')
 
@@ -36,42 +40,41 @@ def descendants(pid: int) -> list[list[int]]:
     return generations[:-1]
 
 
-def victim(kind: str, worker: int) -> int | None:
-    """The process of a worker to kill; None if it has none of that kind now."""
-    below = descendants(worker)
-    candidates = {'worker': [[worker]], 'warm': below[:1], 'training': below[1:2]}[kind]
-    return next((pid for pids in candidates for pid in pids), None)
-
-
-def disturbed(place, cells, victims: list[str], dice: random.Random, patience: float, **options):
-    """Run a sweep with two workers to its end, and kill who is to be killed meanwhile.
+class Reaper:
+    """Deals a fate to each training of each worker.
 
     Args:
-        place: Of the sweep.
-        cells: Its cells.
-        victims: Kinds; those that were killed are taken out.
-        dice: Draws which worker it is, and the moment.
-        patience: Seconds that a victim is left at most.
-        **options: Of the sweep.
+        deck: Kinds of victims, and None for a training that is spared; what has happened is taken out.
+        dice: Draws the moments.
+        patience: Seconds that a victim is left at most; less once one was faster.
     """
-    workers = [place.start(*cells, **options) for _ in range(2)]
-    end = time.monotonic() + 600
-    moment = None
-    while any(worker.is_alive() for worker in workers):
-        assert time.monotonic() < end, place.ledger.rows()
-        time.sleep(0.02)
-        for number, worker in enumerate(workers):
-            if not worker.is_alive() and worker.exitcode != 0:
-                workers[number] = place.start(*cells, **options)
-        number = dice.randrange(2)
-        pid = victim(victims[-1], workers[number].pid) if victims else None
-        if pid is None:
-            continue
-        moment = moment or time.monotonic() + dice.uniform(0, patience)
-        if time.monotonic() > moment and kill(pid):
-            victims.pop()
-            moment = None
-    assert [worker.exitcode for worker in workers] == [0, 0]
+
+    def __init__(self, deck: list[str | None], dice: random.Random, patience: float) -> None:
+        self._deck, self._dice, self._patience = deck, dice, patience
+        self._fates: dict[int, tuple[int | None, str | None, float]] = {}
+
+    def look(self, seat: int, worker: int) -> str | None:
+        """Whom it has killed now of the worker on a seat; None for nobody."""
+        warm, trainings = [*descendants(worker), [], []][:2]
+        found = trainings[0] if trainings else None
+        training, fate, moment = self._fates.get(seat, (None, None, 0))
+        if found != training:
+            if (
+                fate is not None
+            ):  # it was faster: the next ones have less time, and fewer are spared
+                self._deck.insert(0, fate)
+                self._patience *= 0.8
+                if None in self._deck:
+                    self._deck.remove(None)
+            fate = self._deck.pop() if found and self._deck else None
+            moment = time.monotonic() + self._dice.uniform(0, self._patience)
+            self._fates[seat] = found, fate, moment
+        if fate is None or time.monotonic() < moment:
+            return None
+        if not kill({'worker': worker, 'training': found, 'warm': warm[0]}[fate]):
+            return None  # it has just ended
+        self._fates[seat] = found, None, 0
+        return fate
 
 
 def test_sweep__killed_at_random_moments_ends_as_undisturbed(tmp_path, fake_tissue, monkeypatch):
@@ -80,7 +83,7 @@ def test_sweep__killed_at_random_moments_ends_as_undisturbed(tmp_path, fake_tiss
         name='faults', path=Path('faults.yaml'), config=ROOT / 'tests' / 'conf' / 'short.py',
         program=ROOT / 'tools' / 'train.py',
         parameters={
-            **{name: [value] for name, value in QUICK.items()}, 'model.swv.omega': [1, 3],
+            **{name: [value] for name, value in QUICK.items()}, 'model.swv.omega': [1, 2, 3],
             'randomness.seed': [0, 1],
         },
     )  # fmt: skip
@@ -91,30 +94,45 @@ def test_sweep__killed_at_random_moments_ends_as_undisturbed(tmp_path, fake_tiss
         fixed = [f'data_root={fake_tissue}', f'store={tmp_path / name / "store"}']
         return place, cells_of(sweep, fixed), {'fixed': fixed, 'warm': True}
 
+    def logs(place):
+        return {run.name: (run / 'log.txt').read_text() for run in place.folder.glob('*/')}
+
     calm, cells, options = at('calm')
     assert calm.run(*cells, workers=2, **options) == []
     expected = {row['run']: row['rows'] for row in calm.ledger.rows()}
-    assert len(expected) == 4
-    assert len({str(rows) for rows in expected.values()}) == 4  # or equality would show nothing
+    assert len(expected) == 6
+    assert len({str(rows) for rows in expected.values()}) == 6  # or equality would show nothing
+    assert ''.join(logs(calm).values()).count('classifier: begins in') == 2  # one a seed
     patience = REPRIEVE * min(row['seconds'] for row in calm.ledger.rows())
 
     dice = random.Random(4)
-    victims = dice.sample(VICTIMS, len(VICTIMS))
-    for number in itertools.count():  # a fast machine needs more than one sweep for all of them
-        place, cells, options = at(f'disturbed{number}')
-        try:
-            disturbed(place, cells, victims, dice, patience, attempts=1000, **options)
-        finally:
-            place.end()
-        rows = place.ledger.rows()
-        finished = [row for row in rows if row['status'] == 'finished']
-        assert sorted(row['run'] for row in finished) == sorted(expected)
-        assert {row['run']: row['rows'] for row in finished} == expected
-        for cell in cells:  # a start for each failure and one for the end, none after it
-            log = (place.folder / cell.run / 'log.txt').read_text()
-            failures = sum(row['run'] == cell.run and row['status'] == 'failed' for row in rows)
-            assert 1 <= log.count('--- attempt') <= failures + 1
-        products = (tmp_path / f'disturbed{number}' / 'store').glob('classifier/*/product.json')
-        assert len(list(products)) == 2  # one a seed
-        if not victims:
-            break
+    deck = [*Counter(VICTIMS).elements(), *[None] * SPARED]
+    dice.shuffle(deck)
+    place, cells, options = at('disturbed')
+    options['attempts'] = 1000
+    killed: Counter[str] = Counter()
+    with workers(monkeypatch) as start:
+        running = [start(place.folder.parent, sweep, cells, options) for _ in range(2)]
+        reaper = Reaper(deck, dice, patience)
+        end = time.monotonic() + 600
+        while any(worker.is_alive() for worker in running):
+            assert time.monotonic() < end, place.ledger.rows()
+            time.sleep(0.02)
+            for number, worker in enumerate(running):
+                if worker.is_alive():
+                    killed[reaper.look(number, worker.pid)] += 1
+                elif worker.exitcode != 0:
+                    running[number] = start(place.folder.parent, sweep, cells, options)
+        assert [worker.exitcode for worker in running] == [0, 0]
+    del killed[None]
+    assert killed == VICTIMS  # all of them in this one sweep
+
+    rows = place.ledger.rows()
+    finished = [row for row in rows if row['status'] == 'finished']
+    assert sorted(row['run'] for row in finished) == sorted(expected)
+    assert {row['run']: row['rows'] for row in finished} == expected
+    for run, log in logs(
+        place
+    ).items():  # a start for each failure and one for the end, none after it
+        failures = sum(row['run'] == run and row['status'] == 'failed' for row in rows)
+        assert 1 <= len(re.findall('^--- attempt', log, re.MULTILINE)) <= failures + 1

@@ -43,6 +43,29 @@ def test_ledger__failures_are_counted_and_a_finished_cell_has_one_line(ledger):
     assert len(ledger.rows()) == 5
 
 
+def test_ledger__an_attempt_has_one_line(ledger):
+    assert ledger.add_failed(row('a', 'failed', attempt=1, by='its worker'))
+    assert not ledger.add_failed(row('a', 'failed', attempt=1, by='who found it dead'))
+    assert ledger.add_failed(row('b', 'failed', attempt=1))
+    assert ledger.add_failed(row('a', 'failed', attempt=2))
+    assert ledger.failures() == {'a': 2, 'b': 1}
+
+
+def test_ledger__forgiven_failures_do_not_count_and_stay(ledger):
+    for each in (row('a', 'failed'), row('b', 'failed'), row('b'), row('a', 'failed')):
+        ledger.add(each)
+    assert ledger.counted_failures() == {'a': 2, 'b': 1}
+    assert ledger.forgive(lambda run: {'by': f'who retries {run}'}) == ['a']
+    assert ledger.forgive() == []
+    assert ledger.counted_failures()['a'] == 0
+    assert ledger.failures()['a'] == 2
+    assert ledger.statuses() == {'a': 'failed', 'b': 'finished'}
+    assert len(ledger.rows()) == 4  # no attempt
+    assert '"by": "who retries a"' in ledger.path.read_text()
+    ledger.add_failed(row('a', 'failed', attempt=3))
+    assert ledger.counted_failures()['a'] == 1
+
+
 @pytest.mark.parametrize(
     ('end', 'runs'), [('{"run": "b", "sta', 'ac'), ('{"run": "b", "status": "finished"}', 'abc')]
 )

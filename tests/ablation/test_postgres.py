@@ -1,5 +1,6 @@
 """Several workers on a real PostgreSQL server, some of them killed."""
 
+import threading
 import time
 
 import optuna
@@ -8,6 +9,8 @@ from optuna.trial import TrialState
 from postgres import missing, server
 from sweep_place import Place, cell, wait_until
 
+from arml.ablation import worker
+
 pytestmark = [
     pytest.mark.pg,
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
@@ -15,14 +18,14 @@ pytestmark = [
 
 
 @pytest.fixture(scope='module')
-def url():
+def database():
     with server() as found:
         yield found
 
 
 @pytest.fixture
-def place(tmp_path, url, request):
-    here = Place(tmp_path, request.node.name, storage=url)
+def place(tmp_path, database, request):
+    here = Place(tmp_path, request.node.name, storage=database.url)
     yield here
     here.end()
 
@@ -78,3 +81,46 @@ def test_postgres__a_living_worker_elsewhere_keeps_its_cell(place):
     assert process.exitcode == 0
     assert place.calls(*cells) == [1]
     assert [row['status'] for row in place.ledger.rows()] == ['finished']
+
+
+def test_postgres__is_away_while_a_cell_fails(place, database, monkeypatch):
+    """Its line is in the ledger; the study hears of it once it is back, and the cell is tried again."""
+    monkeypatch.setattr(worker, 'IDLE', 0.1)
+    cells = [cell('a', 'fail when told'), cell('b')]
+
+    def outage():
+        place.wait_for(cells[0])
+        database.stop()
+        place.tell(cells[0])
+        wait_until(place.ledger.rows)
+        time.sleep(1)
+        database.start()
+
+    away = threading.Thread(target=outage)
+    away.start()
+    try:
+        assert place.run(*cells) == []
+    finally:
+        away.join()
+    rows = [(row['run'], row['status'], row['attempt']) for row in place.ledger.rows()]
+    assert sorted(rows) == [('a', 'failed', 1), ('a', 'finished', 2), ('b', 'finished', 1)]
+    assert place.calls(*cells) == [2, 1]
+    assert set(states(place).values()) == {'COMPLETE'}
+    assert any('the database does not answer' in text for text in place.said)
+
+
+def test_postgres__was_away_and_nobody_is_taken_for_dead(place, database):
+    """For longer than the grace: all signs of life are old then, and the next ones have yet to come."""
+    cells = [cell('a', 'until told')]
+    process = place.start(*cells, host='elsewhere', heartbeat=1, grace=2)
+    place.wait_for(*cells)
+    database.stop()
+    time.sleep(3)
+    database.start()
+    end = threading.Timer(3, place.tell, cells)  # once another one has looked for long enough
+    end.start()
+    assert place.run(*cells, heartbeat=1, grace=2) == []
+    process.join(60)
+    assert process.exitcode == 0
+    assert [row['status'] for row in place.ledger.rows()] == ['finished']
+    assert place.calls(*cells) == [1]

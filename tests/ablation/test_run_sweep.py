@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-import sys
 
 import pytest
-from sweep_place import Place, alive, cell, wait_until
+from sweep_place import Place, alive, cell
 
 from arml.ablation import Ledger, command_of, worker
 from arml.ablation import process as processes
 from arml.ablation.outcome import LAST_LINES
-from arml.ablation.run import request_stop
+from arml.ablation.queue import Work
+from arml.ablation.run import forgive, request_stop
 from arml.errors import ArmlError, ConfigError
 
 
@@ -99,6 +99,18 @@ def test_run_sweep__cells_without_a_try_left_wait_for_retry(place):
     assert place.run(cell('bad'), cells[1], retry=True) == []
 
 
+def test_run_sweep__new_tries_outlive_the_run_that_gave_them(place):
+    """A retry that is stopped; one that was asked for on a machine that runs nothing."""
+    cells = [cell('bad', 'fail'), cell('good')]
+    assert place.run(*cells) == cells[:1]
+    assert forgive(Work(place.sweep, place.ledger, place.folder)) == ['bad']
+    assert place.run(*cells) == cells[:1]
+    assert place.calls(*cells) == [4, 1]
+    assert place.run(*cells) == cells[:1]
+    assert place.calls(*cells) == [4, 1]
+    assert [row['attempt'] for row in place.ledger.rows() if row['run'] == 'bad'] == [1, 2, 3, 4]
+
+
 def test_run_sweep__cell_that_fails_once_is_finished(place):
     assert place.run(cell('a', 'fail first')) == []
     assert place.calls(cell('a')) == [2]
@@ -131,6 +143,15 @@ def test_run_sweep__finished_cells_are_found_and_not_run(place, tmp_path):
     assert (b['sweep'], b['taken_from'], b['parameters']) == ('stub', 'other', cells[1].parameters)
     assert (b['work_dir'], b['rows']) == (str(other.folder / 'b'), other.ledger.rows()[0]['rows'])
     assert place.said[-1] == 'stub: 2 cells, 2 finished, 0 to run'
+
+
+def test_run_sweep__a_line_that_lacks_what_ours_have_is_taken_over(place, tmp_path):
+    other = Ledger(tmp_path / 'other' / 'ledger.jsonl')
+    other.add({'run': 'a', 'status': 'finished', 'work_dir': 'there', 'rows': []})
+    assert place.run(cell('a')) == []
+    (row,) = place.ledger.rows()
+    assert (row['taken_from'], row['seconds'], row['attempt']) == ('other', None, 1)
+    assert place.calls(cell('a')) == [0]
 
 
 def test_run_sweep__threads_are_shared_unless_set(place, monkeypatch):
@@ -182,46 +203,6 @@ def test_run_sweep__a_process_that_does_not_listen_is_killed(place, monkeypatch)
     assert not any(map(alive, place.pids(cell('a'))))
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='a wish to the Linux kernel')
-def test_run_sweep__processes_die_with_a_killed_sweep(place):
-    cells = [cell('a', 'sleep'), cell('b', 'ignore SIGTERM')]
-    process = place.start(*cells, workers=2)
-    place.wait_for(*cells)
-    assert all(alive(pid) for each in cells for pid in place.pids(each))
-    process.kill()
-    process.join(60)
-    place.gone(*cells)
-    assert place.calls(*cells) == [1, 1]
-
-
-def test_run_sweep__cells_of_a_killed_worker_are_taken_at_once(place):
-    """By its lock, long before a heartbeat is missed; each loss is a line."""
-    cells = [cell('a', 'sleep first'), cell('b')]
-    process = place.start(*cells)
-    place.wait_for(cells[0])
-    process.kill()
-    process.join(60)
-    place.gone(cells[0])
-    assert place.run(*cells) == []
-    lost, *_ = place.ledger.rows()
-    assert (lost['run'], lost['status'], lost['attempt'], lost['exit']) == ('a', 'failed', 1, None)
-    assert 'ended: its worker is gone' in lost['log'][-1]
-    assert 'a lost (its worker is gone): do=sleep first' in place.said
-    assert place.ledger.finished()['a']['attempt'] == 2
-
-
-def test_run_sweep__a_cell_that_kills_its_worker_is_given_up(place):
-    bad = cell('a', 'kill the worker')
-    for attempt in (1, 2):
-        process = place.start(bad, cell('b'))
-        process.join(60)
-        assert process.exitcode == -signal.SIGKILL
-        wait_until(lambda attempt=attempt: place.calls(bad) == [attempt])
-    assert place.run(bad, cell('b')) == [bad]
-    assert place.calls(bad) == [2]
-    assert place.ledger.statuses() == {'a': 'failed', 'b': 'finished'}
-
-
 def test_run_sweep__two_sweeps_at_once_run_each_cell_once(place):
     cells = [cell(name, 'a moment') for name in 'abcde']
     both = [place.start(*cells) for _ in range(2)]
@@ -232,30 +213,22 @@ def test_run_sweep__two_sweeps_at_once_run_each_cell_once(place):
     assert sorted(row['run'] for row in place.ledger.rows()) == list('abcde')
 
 
-def test_run_sweep__an_idle_worker_takes_over_what_another_loses(place):
-    cells = [cell('a', 'sleep first')]
-    first = place.start(*cells)
-    place.wait_for(*cells)
-    second = place.start(*cells)
-    wait_until(lambda: (place.folder / worker.CLAIM).is_file())
-    first.kill()
-    second.join(60)
-    assert second.exitcode == 0
-    assert place.calls(*cells) == [2]
-    assert [row['status'] for row in place.ledger.rows()] == ['failed', 'finished']
-
-
 def test_run_sweep__waits_for_a_cell_whose_lock_another_process_holds(place):
     """A worker that was taken for dead, because its machine slept, still has its cell."""
     storage = (
         f'sqlite:///{place.folder.parent / "other.db"}'  # another study: it knows nothing of ours
     )
-    process = place.start(cell('a', 'two seconds'), storage=storage)
-    place.wait_for(cell('a'))
-    assert place.run(cell('a', 'two seconds'), cell('b')) == []
+    cells = [cell('a', 'until told'), cell('b')]
+    process = place.start(cells[0], storage=storage)
+    place.wait_for(cells[0])
+
+    def say(text):
+        if text == 'a: another process runs it: do=until told':
+            place.tell(cells[0])
+
+    assert place.run(*cells, say=say) == []
     process.join(60)
     assert process.exitcode == 0
-    assert 'a: another process runs it: do=two seconds' in place.said
     assert sorted(row['run'] for row in place.ledger.rows()) == ['a', 'b']
     assert place.calls(cell('a')) == [1]
 
@@ -272,5 +245,9 @@ def test_run_sweep__raises(place, tmp_path):
     with pytest.raises(ArmlError, match=r'cannot write .*claim\.lock'):
         place.run(cell('a'))
     place.folder = tmp_path / 'other'
+    (place.folder / worker.CLAIM).mkdir(parents=True)
+    with pytest.raises(ArmlError, match=r'cannot write .*claim\.lock: Is a directory'):
+        place.run(cell('a'))
+    (place.folder / worker.CLAIM).rmdir()
     with pytest.raises(ConfigError, match=r'--sampler TPESampler: sweep stub is a grid'):
         place.run(cell('a'), sampler='TPESampler')

@@ -10,7 +10,7 @@ from tiny_run import CONFIG
 
 from arml.ablation import Sweep
 from arml.ablation.cells import cell_of
-from arml.ablation.search import pruner_of, sampler_of, validation_of
+from arml.ablation.search import Watch, pruner_of, sampler_of, validation_of
 from arml.ablation.space import Distribution
 from arml.ablation.study import default_url
 from arml.errors import ConfigError
@@ -155,6 +155,32 @@ def test_search__study_is_made_again_from_the_ledger(place):
     assert search(place) == []
     assert {t.user_attrs['cell']: (t.params, t.value) for t in trials(place)} == before
     assert len(place.ledger.rows()) == 4
+
+
+def test_search__a_cell_that_was_taken_for_dead_counts_once_it_has_ended(place):
+    change(place, run_cap=1)
+    assert search(place) == []
+    (trial,) = trials(place)
+    storage = optuna.storages.RDBStorage(default_url(place.folder))
+    with storage.engine.begin() as connection:  # as if it had been written off before its end
+        connection.exec_driver_sql('UPDATE trials SET state = "FAIL"')
+    assert search(place) == []
+    assert [each.state for each in trials(place)] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert trials(place)[1].value == trial.value
+    assert len(place.ledger.rows()) == 1
+
+
+def test_watch__a_trial_that_was_taken_for_dead_goes_on(tmp_path):
+    trial = optuna.create_study().ask()
+    history = tmp_path / 'history.jsonl'
+    watch = Watch(trial, history, 'mIoU')
+    assert not watch.look()
+    history.write_text('{"kind": "val", "mIoU": 3.0}\n')
+    assert not watch.look()
+    assert watch.last == (3, 1)
+    trial.study.tell(trial, state=TrialState.FAIL)
+    history.write_text('{"kind": "val", "mIoU": 3.0}\n{"kind": "val", "mIoU": 1.0}\n')
+    assert not watch.look()
 
 
 def test_search__with_a_named_sampler(place):

@@ -1,5 +1,8 @@
 """The study of a sweep: made again from the ledger, of this sweep file only, and what a database refuses."""
 
+import json
+from wsgiref.util import setup_testing_defaults
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -40,6 +43,26 @@ def test_study__has_values_and_parameters_for_the_dashboard(place):
     assert found['c'].params == {'do': 'finish', 'model.lambda_': 0.5}
     study = optuna.load_study(study_name='stub', storage=default_url(place.folder))
     assert (study.direction.name, study.best_trial.user_attrs['cell']) == ('MAXIMIZE', 'b')
+
+
+def test_study__opens_in_optuna_dashboard(place):
+    dashboard = pytest.importorskip('optuna_dashboard')
+    assert place.run(cell('a', **{'model.lambda_': 2}), cell('b', 'fail'), attempts=1) == [
+        cell('b', 'fail')
+    ]
+    app = dashboard.wsgi(default_url(place.folder))
+
+    def get(path):
+        asked = {'REQUEST_METHOD': 'GET', 'PATH_INFO': path, 'QUERY_STRING': ''}
+        setup_testing_defaults(asked)
+        return json.loads(b''.join(app(asked, lambda status, headers, error=None: None)))
+
+    (study,) = get('/api/studies')['study_summaries']
+    assert study['study_name'] == 'stub'
+    trials = {trial['state']: trial for trial in get(f'/api/studies/{study["study_id"]}')['trials']}
+    assert trials['Complete']['values'] == [42]
+    assert {'key': 'cell', 'value': 'a'} in trials['Complete']['user_attrs']
+    assert any('as it was asked for' in each['value'] for each in trials['Fail']['user_attrs'])
 
 
 def test_study__values_that_a_database_would_mix_up_are_text(place):

@@ -154,6 +154,10 @@ def test_read_sweep__values_as_the_command_line_reads_them(write, leaf, written,
         ('method', 'early_terminate: {}\nmethod', 2, 'early_terminate: is for a search'),
         ('parameters:', 'parameters: {}\ndescription:', 3, 'parameters: found {}, expected dotted'),
         ('program:', 'name: ../up\nprogram:', 1, r"name: found '\.\./up', expected the name of a fold"),
+        ('program:', 'name: ..\nprogram:', 1, r"name: found '\.\.', expected the name of a folder"),
+        ('program:', 'name: 3\nprogram:', 1, 'name: found 3, expected a text'),
+        ('program:', 'name: null\nprogram:', 1, 'name: found None, expected a text'),
+        ('program:', 'name: [a]\nprogram:', 1, r"name: found \['a'\], expected a text"),
         ('tools/train.py', 'tools/sweeps.py', 7, r'the program tools/sweeps\.py and the config .*, but neither'),
         ('program: tools/train.py', 'description: x', 1, 'program: found None, expected a file'),
         ('configs/tiny.py', 'configs/big.py', 7, r'the config configs/big\.py, but'),
@@ -191,6 +195,9 @@ def test_read_sweep__values_as_the_command_line_reads_them(write, leaf, written,
         ('method', 'metric: {name: mIoU, goal: maximize}\nmethod', 2, "name: found 'mIoU', expected STAGE/val"),
         ('method', 'metric: {name: segmenter/val/mIoU, goal: maximize}\nmethod', 2,
          "found the stage 'segmenter', expected one of classifier, pseudo_masks, segmentor"),
+        ('method', 'metric: {name: test/mIuO, goal: maximize}\nmethod', 2,
+         r"metric\.name: found the score 'mIuO', expected one of mIoU, mDice, "),
+        ('method', 'metric: {name: test/mAP, goal: maximize}\nmethod', 2, "found the score 'mAP', expected one"),
     ],
 )  # fmt: skip
 def test_read_sweep__raises_with_the_line(write, old, new, line, match):
@@ -205,6 +212,7 @@ def test_read_sweep__raises_with_the_line(write, old, new, line, match):
     ('old', 'new', 'line', 'match'),
     [
         ('segmentor/val/mIoU', 'test/mIoU', 3, "found 'test/mIoU', expected a metric of the validation"),
+        ('segmentor/val/mIoU', 'segmentor/val/mIuO', 3, r"found the score 'mIuO', expected one of mIoU, "),
         ('segmentor/val/mIoU', 'segmentor/train/loss', 3, 'expected a metric of the validation'),
         ('metric: {name: segmentor/val/mIoU, goal: maximize}', 'description: x', 1, 'metric: found None'),
         ('run_cap: 5', 'run_cap: 0', 4, 'run_cap: found 0, expected a whole number from 1'),
@@ -230,6 +238,20 @@ def test_read_sweep__raises_of_a_search(write, old, new, line, match):
     assert line in said, said
     with pytest.raises(ConfigError, match=match):
         read_sweep(write(text))
+
+
+@pytest.mark.parametrize(
+    'metric', ['classifier/val/mAP', 'segmentor/val/IoU.TUM', 'segmentor/val/B.mIoU']
+)
+def test_read_sweep__a_score_of_any_evaluator(write, metric):
+    assert read_sweep(write(SEARCH.replace('segmentor/val/mIoU', metric))).metric == metric
+
+
+def test_read_sweep__the_scores_of_a_foreign_evaluator_are_not_known(write):
+    foreign = '  val_evaluator: {value: null}\n  omega'
+    text = SEARCH.replace('segmentor/val/mIoU', 'segmentor/val/mine').replace('  omega', foreign, 1)
+    assert 3 in refused(write(text.replace(foreign, '  omega')))
+    assert read_sweep(write(text)).metric == 'segmentor/val/mine'
 
 
 def test_read_sweep__a_search_over_constants_is_none(write):

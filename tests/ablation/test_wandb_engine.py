@@ -7,17 +7,22 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import ROOT
+from sweep_place import alive, wait_until
 from tiny_run import CONFIG
 
-from arml.ablation import Ledger, cells_of, read_options, read_sweep
-from arml.ablation.wandb_engine import environment_of, register, registered, run_agents
+from arml.ablation import Cell, Ledger, cells_of, read_options, read_sweep
+from arml.ablation.agent_runs import agent_runs
+from arml.ablation.process import environment_of as cell_environment
+from arml.ablation.run import request_stop
+from arml.ablation.wandb_engine import SUPERVISOR, environment_of, register, registered, run_agents
 from arml.errors import ArmlError
+from tools import sweep as tool
 
 sys.path.insert(0, str(ROOT / 'tests' / 'tracking'))
 from loopback import ENTITY, PROJECT, serve  # noqa: E402
@@ -163,7 +168,7 @@ def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
     process = multiprocessing.get_context('fork').Process(target=tool)
     process.start()
     pids = tmp_path / 'pids'
-    wait_until(lambda: pids.is_dir() and list(pids.iterdir()))
+    wait_until(lambda: pids.is_dir() and list(pids.iterdir()), 90)
     os.kill(process.pid, signal.SIGINT)
     process.join(60)
     assert process.exitcode == 130
@@ -171,27 +176,70 @@ def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
     wait_until(lambda: not alive(training))
 
 
-def wait_until(true, seconds=90):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, 'waited in vain'
-        time.sleep(0.1)
+@pytest.mark.slow
+def test_run_agents__a_search_of_failing_and_of_ended_cells(server, fake_tissue, tmp_path, capsys):
+    """One cell fails before it has a work dir, W&B ends another early; without tracking, as a user sees it."""
+    (tmp_path / 'program.py').write_text(
+        'import sys, time\n'
+        'print("boom", flush=True)\n'
+        'sys.exit(3) if "model.lambda_=0.1" in sys.argv else time.sleep(120)\n'
+    )
+    server.proposals = [{'model.lambda_': lam, 'randomness.seed': 0} for lam in (0.1, 0.7)]
+    server.ended.add('agentrun1')
+    space = '  model.lambda_: {min: 0.0, max: 0.8}\n  randomness.seed: {value: 0}'
+    file = write(tmp_path, space, tmp_path / 'program.py')
+    file.write_text(file.read_text().replace('method: grid', 'method: random\nrun_cap: 2'))
+    call = ['run', str(file), '--engine', 'wandb']
+    call += ['--cfg-options', f'data_root={fake_tissue}', 'store=store', 'tracking=none']
+    assert tool.main(call) == 1
+    said = capsys.readouterr().err
+    assert 'failed (exit 3): model.lambda_=0.1, randomness.seed=0; its log: ' in said
+    assert said.splitlines()[-1].startswith('failed: model.lambda_=0.1, randomness.seed=0; its log')
+    ledger = Ledger('work_dirs/sweeps/table9_tiny/ledger.jsonl')
+    failed, ended = ledger.rows()
+    assert (failed['status'], failed['exit'], failed['log']) == ('failed', 3, ['boom'])
+    assert (ended['status'], ended['parameters']['model.lambda_']) == ('pruned', 0.7)
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f'/proc/{pid}/stat').read_text().rpartition(') ')[2][0] != 'Z'
-    except OSError:
-        return False
+@pytest.mark.slow
+def test_run_agents__ends_when_it_is_asked_to_stop(server, tmp_path):
+    sleeper = tmp_path / 'sleeper.py'
+    sleeper.write_text('import time\nopen("started", "w").close()\ntime.sleep(120)\n')
+    sweep, folder, said = read_sweep(write(tmp_path, program=sleeper)), tmp_path / 'agents', []
+    ledger = Ledger(tmp_path / 'ledger.jsonl')
+    cells = [Cell({'model.swv.omega': 2}, 'one')]
+
+    def ask():
+        wait_until(Path('started').is_file, 90)
+        request_stop(folder)
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        missing = run_agents(sweep, cells, ledger, folder, say=said.append)
+        asked.result()
+    assert (missing, ledger.rows()) == (cells, [])
+    assert f'asked to stop. Add --sweep-id {ENTITY}/{PROJECT}/sweep0' in said[-1]
+    (run,) = agent_runs(folder)
+    assert (run.is_alive, bool(run.note['asked'])) == (False, True)
+
+
+@pytest.mark.slow
+def test_run_agents__agents_that_run_nothing_are_an_error(server, tmp_path):
+    sweep = read_sweep(write(tmp_path))
+    with pytest.raises(ArmlError, match='the agents of W&B ran nothing. They said last:'):
+        run_agents(
+            sweep, [], Ledger(tmp_path / 'ledger.jsonl'), tmp_path / 'agents',
+            sweep_id=f'{ENTITY}/{PROJECT}/nothing', say=print,
+        )  # fmt: skip
 
 
 def test_registered__the_file_with_the_paths_that_were_found(tmp_path):
     sweep = read_sweep(write(tmp_path))
-    found = registered(sweep, ['data_root=d'])
+    found = registered(sweep, tmp_path, ['data_root=d'])
     child = str(ROOT / 'arml' / 'ablation' / 'child.py')
     assert found['command'] == [
-        '${env}', 'python', '-I', child, '0', '${program}', str(CONFIG), '--resume', '--cfg-options',
-        '${args_no_hyphens}', 'data_root=d',
+        '${env}', 'python', '-I', child, '0', '-I', SUPERVISOR, str(tmp_path / 'agents'), '${program}',
+        str(CONFIG), '--resume', '--cfg-options', '${args_no_hyphens}', 'data_root=d',
     ]  # fmt: skip
     assert found['program'] == str(ROOT / 'tools' / 'train.py')
     assert found['parameters'] == sweep.content['parameters']
@@ -200,11 +248,14 @@ def test_registered__the_file_with_the_paths_that_were_found(tmp_path):
 
 def test_environment_of__a_sweep_and_nothing_of_one_run(tmp_path):
     sweep = read_sweep(write(tmp_path))
-    with environment(WANDB_RUN_ID='x', WANDB_NAME='y', WANDB_RESUME='allow', WANDB_MODE='offline'):
+    mine = {'WANDB_MODE': 'offline', 'WANDB_TAGS': 'mine,table9'}
+    with environment(WANDB_RUN_ID='x', WANDB_NAME='y', WANDB_RESUME='allow', **mine):
         found = environment_of(sweep, tmp_path, workers=2, gpu='1')
+        of_cell = cell_environment(sweep, Cell({}, 'run'), threads=1)
+    assert of_cell['WANDB_TAGS'] == 'table9,mine'
     wandb = {name: value for name, value in found.items() if name.startswith('WANDB_')}
     assert wandb == {
-        'WANDB_MODE': 'offline', 'WANDB_RUN_GROUP': sweep.name, 'WANDB_TAGS': 'table9',
+        'WANDB_MODE': 'offline', 'WANDB_RUN_GROUP': sweep.name, 'WANDB_TAGS': 'table9,mine',
         'WANDB_DIR': str(tmp_path),
     }  # fmt: skip
     assert found['CUDA_VISIBLE_DEVICES'] == '1'
@@ -218,4 +269,4 @@ def test_register__raises(server, tmp_path):
         with pytest.raises(
             ArmlError, match=r'sweep table9_tiny: W&B does not take it: .*--engine optuna'
         ):
-            register(sweep)
+            register(sweep, tmp_path)

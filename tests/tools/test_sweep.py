@@ -159,6 +159,24 @@ def test_sweep__export(tool, fake_tissue, monkeypatch):
     assert [row['status'] for row in rows] == ['failed', 'finished']
 
 
+def test_sweep__new_tries_for_whoever_runs_it(tool, fake_tissue, monkeypatch):
+    tool.write('  model.lambda_: {values: [0, 2]}')
+    monkeypatch.setenv('STUB_FAILS', 'model.lambda_=0')
+    assert tool('run', '--attempts', '1')[0] == 1
+    status, out, _ = tool('retry', '--no-run')
+    assert (status, out) == (0, 'tiny: 1 failed cells have new tries. The command run runs them.\n')
+    status, out, _ = tool('status', '--out', 'status.json')
+    assert (status, out.splitlines()[-1]) == (0, '2 cells: 1 to run, 1 finished')
+    found = json.loads(Path('status.json').read_text())
+    assert (found['sweep'], found['counts']) == ('tiny', {'to run': 1, 'finished': 1})
+    assert [(cell['title'], cell['failures']) for cell in found['cells']] == [
+        ('model.lambda_=0', 1), ('model.lambda_=2', 0),
+    ]  # fmt: skip
+    monkeypatch.delenv('STUB_FAILS')
+    assert tool('run', '--attempts', '1')[0] == 0
+    assert tool('status')[1].endswith('2 cells: 2 finished\n')
+
+
 def test_sweep__stop_says_what_runs(tool, fake_tissue):
     tool.write()
     status, out, _ = tool('stop')

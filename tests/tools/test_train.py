@@ -1,9 +1,12 @@
 """tools/train.py as a hostile user would run it: a status and a message, never a traceback."""
 
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -65,6 +68,31 @@ def test_train__help(capsys):
     text = capsys.readouterr().out
     for flag in ('--work-dir', '--resume', '--amp', '--cfg-options', '--launcher', 'example:'):
         assert flag in text
+
+
+def terminate_twice(ended):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ended.append('in order')
+
+
+def test_sigterm_is_an_exit__once_and_only_in_this_process():
+    """Slurm and a worker both send one; a forked process that loads data ends at once, as without a handler."""
+    before, ended, fork = signal.getsignal(signal.SIGTERM), [], multiprocessing.get_context('fork')
+    began = fork.Event()
+    with train.sigterm_is_an_exit():
+        child = fork.Process(target=lambda: (began.set(), time.sleep(60)))
+        child.start()
+        assert began.wait(30)
+        child.terminate()
+        child.join(30)
+        assert child.exitcode == -signal.SIGTERM
+        with pytest.raises(SystemExit, match='143'):
+            terminate_twice(ended)
+    assert ended == ['in order']
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_train__finished_run_of_the_work_dir_s_own_config(tiny_run, tmp_path, capsys):

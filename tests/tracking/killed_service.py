@@ -8,14 +8,19 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 
-def kill_service() -> None:
-    killed = 0
+def signal_service(number: int) -> list[int]:
+    """Send a signal to the wandb-core of this process; its id."""
+    found = []
     for stat in Path('/proc').glob('[0-9]*/stat'):
         name, _, rest = stat.read_text().rpartition(') ')
         if 'wandb-core' in name and int(rest.split()[1]) == os.getpid():
-            os.kill(int(stat.parent.name), signal.SIGKILL)
-            killed += 1
-    print('killed', killed, flush=True)
+            os.kill(int(stat.parent.name), number)
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kill_service() -> None:
+    print('killed', len(signal_service(signal.SIGKILL)), flush=True)
 
 
 if __name__ == '__main__':

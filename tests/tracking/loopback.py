@@ -16,7 +16,11 @@ KEY = 'f' * 40
 
 
 class Loopback:
-    """What the server was told. ``down`` makes it answer nothing but errors."""
+    """What the server was told.
+
+    ``down`` makes it answer nothing but errors. ``proposals`` are the cells of a search, ``ended`` those of their
+    runs that an agent is told to end early.
+    """
 
     def __init__(self) -> None:
         self.sweeps: dict[str, dict[str, Any]] = {}
@@ -26,6 +30,9 @@ class Loopback:
         self.operations: list[str] = []
         self.url = ''
         self.down = False
+        self.proposals: list[dict[str, Any]] = []
+        self.ended: set[str] = set()
+        self._resumed: set[str] = set()
         self._lock = threading.RLock()
 
     def environment(self) -> dict[str, str]:
@@ -77,8 +84,8 @@ class Loopback:
         name = f'sweep{len(self.sweeps)}'
         config = yaml.safe_load(variables['config'])
         self.sweeps[name] = {
-            'text': variables['config'], 'config': config, 'waiting': _grid(config), 'agents': {},
-            'given': {},
+            'text': variables['config'], 'config': config, 'agents': {}, 'given': {},
+            'waiting': _grid(config) if config['method'] == 'grid' else list(self.proposals),
         }  # fmt: skip
         project = {'id': 'p', 'name': PROJECT, 'entity': {'id': 'e', 'name': ENTITY}}
         sweep = {'id': name, 'name': name, 'project': project}
@@ -102,7 +109,10 @@ class Loopback:
     def _Heartbeat(self, variables):  # noqa: N802
         sweep = self.sweeps[variables['id'].split('/')[0]]
         commands = []
-        if not json.loads(variables['runState']):  # the agent is idle
+        running = json.loads(variables['runState'])
+        if running:
+            commands = [{'type': 'stop', 'run_id': run} for run in running if run in self.ended]
+        else:
             if sweep['waiting']:
                 run = f'agentrun{len(sweep["given"])}'
                 sweep['given'][run] = sweep['waiting'].pop(0)
@@ -115,6 +125,7 @@ class Loopback:
         return {'agentHeartbeat': {'agent': agent, 'commands': json.dumps(commands)}}
 
     def _RunResumeStatus(self, variables):  # noqa: N802
+        self._resumed.add(variables['name'])
         known = self.runs.get(variables['name'])
         bucket = None
         if known is not None:
@@ -145,7 +156,8 @@ class Loopback:
         bucket = {
             'id': name, 'name': name, 'displayName': variables.get('displayName') or name, 'description': '',
             'config': json.dumps(kept['config']), 'sweepName': variables.get('sweep'), 'project': project,
-            'historyLineCount': len(kept['history']),
+            # Without resuming W&B overwrites a run, line by line (wandb/wandb#3424).
+            'historyLineCount': len(kept['history']) if name in self._resumed else 0,
         }  # fmt: skip
         return {'upsertBucket': {'bucket': bucket, 'inserted': inserted}}
 

@@ -1,6 +1,7 @@
 """The backends of the visualizer: where a value stands, alone with a Runner of mmengine too."""
 
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 from tracked_run import OFFLINE, environment
 from wandb_files import offline_runs
 
+from arml.ablation.process import GRACE
 from arml.config import load_config
 from arml.errors import ConfigError
 from arml.pipeline.run import build_stages, make_plan
@@ -24,7 +26,7 @@ from arml.pipeline.tracked import track_under_agent
 from arml.tracking import RunInfo, follow
 from arml.tracking.backends import moment
 from arml.tracking.session import wanted
-from arml.tracking.wandb_tracker import WandbTracker, init_arguments
+from arml.tracking.wandb_tracker import HURRY, WandbTracker, init_arguments
 
 
 class Numbers(Dataset):
@@ -179,6 +181,26 @@ def test_wandb_tracker__a_full_disk_is_said_at_the_end(tmp_path, monkeypatch):
     (warning,) = said
     assert 'finish: ArmlError: the disk of' in warning
     assert 'its record of this run may lack the end' in warning
+
+
+def test_wandb_tracker__ended_by_a_signal_has_little_time_and_leaves_nothing_to_wait_for(
+    tmp_path, monkeypatch
+):
+    """Whoever sent it kills what is there after ten seconds."""
+    assert HURRY + 1 < GRACE
+    monkeypatch.setattr('arml.tracking.wandb_tracker.HURRY', 0.2)
+    torn = []
+    with environment(**OFFLINE):
+        tracker = WandbTracker(info(tmp_path))
+        finish = tracker.run.finish
+        tracker.run.finish = lambda status: time.sleep(60)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr('wandb.teardown', torn.append)
+            for status, patience in ((143, None), (1, 0.2)):
+                with pytest.raises(TimeoutError, match=r'no answer in 0\.2 s'):
+                    tracker.close(status, patience)
+        finish()
+    assert torn == [143, 1]
 
 
 def test_wandb_tracker__raises(tmp_path, monkeypatch):

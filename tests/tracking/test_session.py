@@ -26,6 +26,7 @@ class Memory(Tracker):
     server: list
     resumes = False
     fails: str | None = None
+    ends: dict | None = None
 
     def __init__(self, info, option=None):
         self._may_fail('begin')
@@ -50,7 +51,10 @@ class Memory(Tracker):
         self._may_fail('result')
         self.server.append(('result', result['rows']))
 
-    def close(self, status):
+    def last(self):
+        return self.ends
+
+    def close(self, status, patience=None):
         self._may_fail('close')
         self.server.append(('close', status))
 
@@ -58,7 +62,7 @@ class Memory(Tracker):
 @pytest.fixture
 def memory(monkeypatch):
     monkeypatch.setitem(module.TRACKERS, 'memory', Memory)
-    for name, value in (('server', []), ('resumes', False), ('fails', None)):
+    for name, value in (('server', []), ('resumes', False), ('fails', None), ('ends', None)):
         monkeypatch.setattr(Memory, name, value, raising=False)
     return Memory
 
@@ -168,6 +172,34 @@ def test_follow__a_stage_that_another_run_finished_meanwhile_is_brought_whole(
     with follow(BACKENDS, info(tmp_path), print) as session:
         session.reuse_stage('segmentor', stage / 'history.jsonl', None)
     assert logged(memory.server) == [('segmentor', i) for i in (3, 3, 6)]
+
+
+@pytest.mark.parametrize(
+    ('ends', 'missing'),
+    [
+        ({}, [3, 3]),  # begun, and nothing of it was sent
+        ({'segmentor/iter': 3}, [3]),  # the validation was not
+        ({'segmentor/iter': 3, 'segmentor/val/mIoU': 29.0}, [3]),
+        ({'segmentor/iter': 3, 'segmentor/val/mIoU': 'NaN'}, [3]),
+        ({'segmentor/iter': 3, 'segmentor/val/mIoU': 30.0}, []),
+        ({'segmentor/iter': 5, 'segmentor/val/mIoU': 30.0}, []),
+    ],
+)
+def test_follow__what_a_killed_process_had_not_sent_is_brought_once(
+    memory, tmp_path, stage, monkeypatch, ends, missing
+):
+    with follow(BACKENDS, info(tmp_path), print) as session:
+        train(session, tmp_path / 'new', 1)
+    monkeypatch.setattr(memory, 'resumes', True)
+    monkeypatch.setattr(memory, 'ends', ends)
+    memory.server[1:] = []
+    with follow(BACKENDS, info(tmp_path), print) as session:
+        train(session, stage, 5)
+    assert logged(memory.server) == [('segmentor', i) for i in [*missing, 5]]
+    memory.server[1:] = []
+    with follow(BACKENDS, info(tmp_path), print) as session:
+        session.reuse_stage('segmentor', stage / 'history.jsonl', None)
+    assert logged(memory.server) == [('segmentor', i) for i in [*missing, 6]]
 
 
 def test_follow__another_run_in_the_work_dir_is_no_continuation(

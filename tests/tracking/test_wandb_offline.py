@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +17,13 @@ from tracked_run import (
     ITERATIONS,
     OFFLINE,
     SHORT,
-    Crash,
     at_iteration,
-    crash,
     environment,
     history_of,
     result_of,
     run,
     same,
+    terminate,
 )  # fmt: skip
 from wandb_files import offline_runs
 
@@ -34,11 +34,11 @@ from arml.tracking import export_ledger
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, tiny_run) -> Path:
-    """A run that crashed in the second epoch of its segmentor, and was resumed."""
+    """A run that SIGTERM ended in the second epoch of its segmentor, and that was resumed."""
     folder = tmp_path_factory.mktemp('offline')
     asked = {'WANDB_TAGS': 'table3,mine', 'WANDB_RUN_GROUP': 'omega', 'WANDB_PROJECT': 'theirs'}
     with environment(**OFFLINE, **asked):
-        with at_iteration(ITERATIONS + 1, crash), pytest.raises(Crash):
+        with at_iteration(ITERATIONS + 1, terminate), pytest.raises(SystemExit, match='143'):
             run(tiny_run, folder, **{k.replace('.', '__'): v for k, v in SHORT.items()})
         assert run(tiny_run, folder, resume=True, train_cfg__max_epochs=2) == 0
     return folder
@@ -51,11 +51,11 @@ def attempts(folder):
     return found
 
 
-def test_offline__a_crash_is_a_failed_run_and_the_resumed_one_goes_on_under_its_id(
+def test_offline__a_run_that_was_ended_is_a_failed_one_and_the_resumed_goes_on_under_its_id(
     attempts, folder
 ):
     crashed, resumed = attempts
-    assert (crashed.exit, resumed.exit) == (1, 0)
+    assert (crashed.exit, resumed.exit) == (143, 0)
     assert crashed.id == resumed.id
     run_key = result_of(folder)['run']
     assert resumed.id.startswith(run_key)
@@ -218,6 +218,28 @@ def test_wandb__a_program_whose_wandb_died_ends_with_status_0(tiny_run, folder, 
     assert 'killed 1' in done.stdout
     assert done.stderr.count('W&B tracking is off from here, the training goes on.') == 1
     assert result_of(tmp_path)['rows'] == result_of(folder)['rows']
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='finds the process of W&B in /proc')
+def test_wandb__its_own_process_hangs(tmp_path):
+    """Values are logged into a pipe, which is full at some time; and the program must end without W&B, too."""
+    log = tmp_path / 'log.txt'  # a pipe would not end before W&B's process
+    command = [sys.executable, Path(__file__).with_name('stopped_service.py'), tmp_path]
+    variables = {**os.environ, **OFFLINE, 'WANDB_FINISH_TIMEOUT': '1', 'OMP_NUM_THREADS': '1'}
+    with (
+        log.open('w') as output,
+        subprocess.Popen(command, env=variables, stdout=output) as program,
+    ):
+        try:
+            status = program.wait(120)
+        finally:
+            program.kill()
+            pid, *said = log.read_text().splitlines() or ['0']
+            if int(pid):
+                os.kill(int(pid), signal.SIGKILL)
+    assert (status, said[-1]) == (0, 'the training went on')
+    assert len(said) == 2
+    assert 'the training goes on. log: TimeoutError: no answer in 1 s' in said[0]
 
 
 class Named:

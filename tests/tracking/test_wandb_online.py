@@ -1,5 +1,6 @@
 """The real SDK online, against a server on the loopback interface that may go away."""
 
+import json
 import shutil
 import time
 
@@ -18,6 +19,8 @@ from tracked_run import (
     same,
 )
 
+from arml.tracking import export_ledger
+
 
 @pytest.fixture(scope='module')
 def server():
@@ -27,14 +30,26 @@ def server():
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, tiny_run, server):
-    """A run that crashed in the second epoch of its segmentor, and was resumed."""
+    """A run that crashed in the second epoch of its segmentor, had not sent all, and was resumed."""
     folder = tmp_path_factory.mktemp('online')
     with environment(**{**OFFLINE, **server.environment()}):
         with at_iteration(ITERATIONS + 1, crash), pytest.raises(Crash):
             run(tiny_run, folder, train_cfg__max_epochs=2)
         (server.crashed,) = [kept['exit'] for kept in server.runs.values()]
+        forget_segmentor(server)
         assert run(tiny_run, folder, resume=True, train_cfg__max_epochs=2) == 0
     return folder
+
+
+def forget_segmentor(server):
+    """As if the process had been killed before it had sent its last points."""
+    (kept,) = server.runs.values()
+    lines = [json.loads(line) for line in kept['history']]
+    begin = next(n for n, line in enumerate(lines) if 'segmentor/train/loss' in line)
+    gone = {name for line in lines[begin:] for name in line}
+    assert 'classifier/iter' not in gone
+    del kept['history'][begin:]
+    kept['summary'] = {name: x for name, x in kept['summary'].items() if name not in gone}
 
 
 def test_online__a_resumed_training_goes_on_in_its_run_and_repeats_nothing(server, folder):
@@ -42,7 +57,9 @@ def test_online__a_resumed_training_goes_on_in_its_run_and_repeats_nothing(serve
     assert (server.crashed, kept['exit']) == (1, 0)
     lines = server.history(name)
     assert [line['_step'] for line in lines] == list(range(len(lines)))
-    for stage, kind, score in (('classifier', 'val', 'mIoU'), ('segmentor', 'train', 'loss')):
+    for stage, kind, score in (
+        ('classifier', 'val', 'mIoU'), ('segmentor', 'train', 'loss'), ('segmentor', 'val', 'mIoU'),
+    ):  # fmt: skip
         rows = [row for row in history_of(folder, stage) if row['kind'] == kind]
         curve = f'{stage}/{kind}/{score}'
         found = [(line[f'{stage}/iter'], line[curve]) for line in lines if curve in line]
@@ -59,6 +76,35 @@ def test_online__artifacts_have_a_graph(server, folder):
     segmentor = made[f'segmentor-{stages["segmentor"]["key"]}']
     assert segmentor['by'] in server.runs
     assert segmentor['artifactTypeName'] == 'model'
+
+
+class Named:
+    tags = ('table3',)
+
+    def __init__(self, name):
+        self.name = name
+
+
+def test_export__online_and_an_equal_cell_of_a_second_sweep_is_the_same_run(server, folder):
+    row = {
+        **result_of(folder),
+        'status': 'finished',
+        'parameters': {},
+        'work_dir': str(folder / 'work'),
+    }
+    with environment(**{**OFFLINE, **server.environment(), 'WANDB_TAGS': 'mine,table3'}):
+        assert export_ledger([row], Named('first')) == 1
+        kept = server.runs[row['run']]
+        assert kept['exit'] == 0
+        assert kept['summary']['test/mIoU'] == row['rows'][-1]['metrics']['mIoU']
+        count = len(kept['history'])
+        assert [line['_step'] for line in server.history(row['run'])] == list(range(count))
+        assert export_ledger([row], Named('second')) == 1
+    assert len(kept['history']) == count
+    assert list(dict.fromkeys(told['groupName'] for told in kept['upserts'] if told['groupName'])) == [
+        'first', 'second',
+    ]  # fmt: skip
+    assert kept['upserts'][0]['tags'] == ['table3', 'mine']
 
 
 @pytest.mark.slow

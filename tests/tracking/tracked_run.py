@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,12 @@ def result_of(folder: Path) -> dict[str, Any]:
 def history_of(folder: Path, stage: str) -> list[dict[str, Any]]:
     lines = (folder / 'work' / stage / 'history.jsonl').read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def terminate():
+    """SIGTERM, as a scheduler sends it, for :func:`at_iteration`."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
 
 
 @contextlib.contextmanager
