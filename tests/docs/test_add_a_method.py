@@ -52,7 +52,7 @@ def test_add_a_method__every_step_holds(copy, fake_tissue):
     run(copy, register)
     small = (
         f'data_root={fake_tissue} store=store train_cfg.max_epochs=1 classifier.train_cfg.max_epochs=1 '
-        'tile_size=32,32 classifier.tile_size=32,32'
+        'tile_size=32,32 classifier.tile_size=32,32 classifier.train_dataloader.batch_size=6'
     )
     run(copy, f'{train.strip()} --work-dir work --cfg-options {small}')
     assert '| GCE ' in (copy / 'work' / 'table.md').read_text()

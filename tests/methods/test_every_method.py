@@ -6,6 +6,7 @@ import pytest
 from conftest import ROOT
 
 from arml.config import load_config
+from arml.config.tree import nodes
 from arml.engine.hooks.history import HistoryHook
 from arml.pipeline import run_pipeline
 
@@ -16,6 +17,8 @@ NOT_ALONE = ('table1_', 'classifier_')
 TINY = [
     file for file in METHODS if '_base_' not in file.parts and not file.name.startswith(NOT_ALONE)
 ]
+
+SMALL = (32, 32)
 
 
 class Stopped(Exception):
@@ -37,17 +40,29 @@ def stop_once_in_each_stage(patch):
     return stopped
 
 
+def load_small(file, given):
+    """A config whose tiles enter as they are drawn, 32 pixels a side."""
+    config = load_config(file, given, for_run=True)
+    for _, node in nodes(config._cfg_dict):
+        if isinstance(node, dict) and node.get('type') == 'Resize':
+            node['scale'] = SMALL
+    for section in (config, config.get('classifier') or {}):
+        if 'input_size' in section:
+            section['input_size'] = SMALL
+    return config
+
+
 @pytest.mark.parametrize('file', TINY, ids=[str(f.relative_to(ROOT / 'configs')) for f in TINY])
 def test_every_method__runs_two_iterations_of_each_stage_and_resumes(
     file, fake_tissue, tmp_path, monkeypatch, capfd
 ):
     given = {
         'data_root': str(fake_tissue), 'store': str(tmp_path / 'store'), 'train_dataloader.batch_size': 12,
-        'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1, 'tile_size': (32, 32),
+        'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 1, 'tile_size': SMALL,
     }  # fmt: skip
     config = load_config(file, for_run=True)
     if 'classifier' in config:
-        given['classifier.tile_size'] = (32, 32)
+        given['classifier.tile_size'] = SMALL
         given['classifier.train_dataloader.batch_size'] = 12
         given['classifier.train_cfg.max_epochs'] = 2
         given['classifier.train_cfg.val_interval'] = 2
@@ -55,8 +70,8 @@ def test_every_method__runs_two_iterations_of_each_stage_and_resumes(
     stopped = stop_once_in_each_stage(monkeypatch)
     for stage in trainings:
         with pytest.raises(Stopped, match=stage):
-            run_pipeline(load_config(file, given, for_run=True), tmp_path / 'work', resume=True)
-    result = run_pipeline(load_config(file, given, for_run=True), tmp_path / 'work', resume=True)
+            run_pipeline(load_small(file, given), tmp_path / 'work', resume=True)
+    result = run_pipeline(load_small(file, given), tmp_path / 'work', resume=True)
     assert stopped == set(trainings)
     said = ''.join(capfd.readouterr())
     assert said.count('resumed epoch') >= len(trainings)
