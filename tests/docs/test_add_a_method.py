@@ -38,6 +38,7 @@ def run(folder: Path, command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_add_a_method__every_step_holds(copy, fake_tissue):
     files = FILE.findall(PAGE)

@@ -42,6 +42,9 @@ SMALL = {
     'pseudo_masks.dataloader.dataset.serialize_data': False,
 }
 
+#: Beyond what test_every_method.py checks of every method: bit for bit as uninterrupted.
+pytestmark = pytest.mark.slow
+
 
 class Stopped(Exception):
     """What ends a training in its second iteration."""

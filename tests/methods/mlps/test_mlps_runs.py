@@ -20,6 +20,9 @@ from arml.registry import MODELS
 CONFIG = ROOT / 'tests' / 'conf' / 'mlps_short.py'
 LAYERS = ('final', 'net.layer3.0', 'net.layer2')
 
+#: Beyond what test_every_method.py checks of every method: bit for bit as uninterrupted.
+pytestmark = pytest.mark.slow
+
 
 def load(data, store, **overrides):
     return load_config(

@@ -13,6 +13,9 @@ from arml.pipeline import run_pipeline
 
 CONFIG = ROOT / 'tests' / 'conf' / 'oeem.py'
 
+#: Beyond what test_every_method.py checks of every method: bit for bit as uninterrupted.
+pytestmark = pytest.mark.slow
+
 
 class Stopped(Exception):
     """What ends a training in its second epoch."""
