@@ -4,9 +4,11 @@ import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from arml.models.backbones.resnet38 import ResNet38d
 from arml.models.backbones.resnet38_blocks import BasicBlock, BottleneckBlock
+from arml.models.classifiers.head import LinearMapHead
 from arml.registry import MODELS
 
 WIDTH = 256
@@ -76,6 +78,29 @@ def classifier(neck: dict | None = None, **changes) -> nn.Module:
 def tiles(number: int, size: int = 32) -> Tensor:
     """Random images (N, 3, size, size)."""
     return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+class SquareHead(LinearMapHead):
+    """Its score is not the mean of its class maps, and its gradients are not the same at every position."""
+
+    def scores(self, features):
+        return self.classifier(F.adaptive_avg_pool2d(features**2, 1)).flatten(1)
+
+
+def count_passes(patch) -> list[int]:
+    """For each backward pass the number of layers it goes to, 0 where it only tries the head.
+
+    Args:
+        patch: pytest's ``monkeypatch``.
+    """
+    real, seen = torch.autograd.grad, []
+
+    def counted(outputs, inputs, **options):
+        seen.append(len(inputs) if isinstance(inputs, list) else 0)
+        return real(outputs, inputs, **options)
+
+    patch.setattr(torch.autograd, 'grad', counted)
+    return seen
 
 
 def naive_gradients(

@@ -121,12 +121,18 @@ def alternate(
     with _no_collection():
         calls = {name: _warm_up(work, harness) for name, work in works.items()}
         progress = Progress(f'{what}: measurements', len(works) * harness.repeats)
-        for turn in range(harness.repeats):
-            first = turn % len(names)
-            for name in (*names[first:], *names[:first]):
-                seconds[name].append(_measure(works[name], calls[name], harness))
-                progress.add()
+        for _, name in in_turns(names, harness.repeats):
+            seconds[name].append(_measure(works[name], calls[name], harness))
+            progress.add()
     return seconds
+
+
+def in_turns(works: Sequence[Any], rounds: int) -> Iterator[tuple[int, Any]]:
+    """Each work once a round, with the round's number; the order rotates from round to round."""
+    for turn in range(rounds):
+        first = turn % len(works)
+        for work in (*works[first:], *works[:first]):
+            yield turn, work
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from arml.ablation.process import environment_of, run_process, start_fresh, thre
 from arml.ablation.queue import Work
 from arml.ablation.run import How, run_sweep
 from arml.ablation.warm import Warm
-from arml.benchmark.harness import Harness, Report, Row, at_least, reporting
+from arml.benchmark.harness import Harness, Report, Row, at_least, in_turns, reporting
 from arml.datasets.synthesis import write_dataset
 from arml.errors import ArmlError
 from arml.progress import Progress
@@ -84,15 +84,14 @@ def run(
         walls: dict = {way: [] for way in WAYS}
         owns: dict = {way: [] for way in WAYS}
         progress = Progress('sweep: measurements', len(WAYS) * harness.repeats)
-        for turn in range(harness.repeats):
-            for way in (*WAYS[turn % len(WAYS) :], *WAYS[: turn % len(WAYS)]):
-                store = place.folder / f'{turn}-{way[0]}-{way[1]}'
-                shutil.copytree(base, store)
-                wall, own = _sweep(place, store, *way)
-                walls[way].append(wall)
-                owns[way].append(own)
-                shutil.rmtree(store)
-                progress.add()
+        for turn, way in in_turns(WAYS, harness.repeats):
+            store = place.folder / f'{turn}-{way[0]}-{way[1]}'
+            shutil.copytree(base, store)
+            wall, own = _sweep(place, store, *way)
+            walls[way].append(wall)
+            owns[way].append(own)
+            shutil.rmtree(store)
+            progress.add()
         for workers, start in WAYS:
             report.rows.append(
                 Row(

@@ -57,7 +57,9 @@ def take_choices(config: Config, overrides: dict[str, Any]) -> dict[str, Any]:
     rest = dict(overrides)
     for key in [key for key in config if key == 'choices' or key.endswith(ENDING)]:
         config.pop(key)
-    chosen = {name: _chosen(config, name, list(known), rest) for name, known in choices.items()}
+    chosen = {
+        name: chosen_value(config, name, list(known), rest) for name, known in choices.items()
+    }
     leaves: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name, value in chosen.items():
@@ -80,8 +82,18 @@ def take_choices(config: Config, overrides: dict[str, Any]) -> dict[str, Any]:
     return {**{leaf: leaves[leaf] for leaf in ordered if leaf not in rest}, **rest}
 
 
-def _chosen(config: Config, name: str, known: list[str], rest: dict[str, Any]) -> str:
-    """The value of one name; it is taken out of the config and of ``rest``."""
+def chosen_value(config: Config, name: str, known: list[str], rest: dict[str, Any]) -> str:
+    """The value of one name; it is taken out of the config and of ``rest``.
+
+    Args:
+        config: With the default at its top level.
+        name: What is chosen.
+        known: What there is to choose from.
+        rest: Overrides, as the user gives them.
+
+    Raises:
+        ConfigError: If there is no default, or the value is not among ``known``.
+    """
     if name not in config:
         raise ConfigError(
             f'config {config.filename}: choices has {name!r}, but there is no top-level key {name} '

@@ -1,12 +1,12 @@
 """A config that only names other configs: one leaf that stands for a whole file, such as a row of Table 1."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from arml.config.choices import chosen_value
 from arml.errors import ConfigError
 
 #: Ending of the one top-level key that names the files.
@@ -33,7 +33,7 @@ def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[
     choice is left in what is resolved, so a run is the same whichever way it was asked for.
 
     Args:
-        config: As read from its file; not changed.
+        config: As read from its file; of one that names files the default is taken out.
         overrides: Dotted paths and values, as the user gives them.
 
     Returns:
@@ -53,11 +53,4 @@ def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[
             f'nothing else; found {", ".join(more) or f"no {name}"}'
         )
     rest = dict(overrides)
-    value = str(rest.pop(name, config[name]))
-    if value not in files:
-        near = difflib.get_close_matches(value, files, n=1)
-        raise ConfigError(
-            f'{name}: found {value!r}, expected one of {", ".join(files)}.'
-            + (f' Did you mean {near[0]}?' if near else '')
-        )
-    return Path(config.filename).parent / files[value], rest
+    return Path(config.filename).parent / files[chosen_value(config, name, list(files), rest)], rest

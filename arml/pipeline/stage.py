@@ -97,6 +97,11 @@ class Stage:
         return Path(self.config.store).absolute() / 'fingerprints'
 
     @property
+    def prefix(self) -> str:
+        """What stands before the leaves of its section."""
+        return f'{self.section}.' if self.section else ''
+
+    @property
     def needs(self) -> list[str]:
         """Names of the stages whose products it takes, in order, each once."""
         sources = [*self.bind.values(), *self.inputs.values()]

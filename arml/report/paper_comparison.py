@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from arml.report.labels import markdown_escape
 from arml.report.paper_tables import PaperRow, PaperTable
-from arml.report.rows import FINAL, ROLES
+from arml.report.rows import FINAL, OLDER
 from arml.report.scores_table import ScoresTable, signed, spread
 from arml.report.stats import TESTS, compare_published
 from arml.report.sweep_cells import Group
@@ -30,7 +30,7 @@ def why_not(paper: PaperTable, dataset: str, row: str, protocol: str) -> str:
     datasets = list(dict.fromkeys(each.dataset for each in paper.rows))
     if dataset not in datasets:
         return f'another data set (ours {dataset}, the paper {" and ".join(datasets)})'
-    if row not in (FINAL, ROLES[FINAL][1]):
+    if FINAL not in (row, OLDER.get(row)):
         return f'another result (ours {row}, the paper the final segmentor)'
     if protocol != paper.protocol:
         return f'another protocol (ours {protocol}, the paper {paper.protocol})'

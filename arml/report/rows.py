@@ -5,13 +5,19 @@ from typing import Any
 
 from arml.errors import DataError
 
-#: What every method has, whatever its lines are called: the last test, and the test of its maps. By the name of the
-#: stage and, for results of older versions, that of the line.
-ROLES = {'segmentor': ('test', 'ARML'), 'maps': ('cam_test', 'raw CAM')}
+#: What every method has, whatever its lines are called, by the stage that tests it.
+ROLES = {'test': 'segmentor', 'cam_test': 'maps'}
+#: The lines of before their stage stood in them.
+OLDER = {'ARML': 'segmentor', 'raw CAM': 'maps'}
 #: The line that is read where none is asked for.
 FINAL = 'segmentor'
 #: The parameter that lines of several rows differ by.
 RESULT = 'result'
+
+
+def role_of(row: Mapping[str, Any]) -> str | None:
+    """What a line of a run's table is of: ``segmentor``, ``maps``, or something that not every method has."""
+    return ROLES.get(row['stage']) if 'stage' in row else OLDER.get(row['name'])
 
 
 def find_row(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
@@ -24,12 +30,7 @@ def find_row(rows: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any] 
     Returns:
         None if there is none.
     """
-    stage, older = ROLES.get(name, (None, None))
-    for row in rows:
-        named = row['name'] == name
-        if named or (stage and row.get('stage', stage if row['name'] == older else '') == stage):
-            return row
-    return None
+    return next((row for row in rows if name in (row['name'], role_of(row))), None)
 
 
 def row_of(rows: Iterable[Mapping[str, Any]], name: str, whose: str) -> Mapping[str, Any]:

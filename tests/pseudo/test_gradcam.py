@@ -4,11 +4,10 @@ import copy
 
 import pytest
 import torch
-from narrow import LABELS, NECKS, RELEASED, classifier, naive_grad_cam, tiles
+from narrow import LABELS, NECKS, RELEASED, SquareHead, classifier, naive_grad_cam, tiles
 from torch import nn
 from torchcam.methods import GradCAM
 
-from arml.models.classifiers.head import LinearMapHead
 from arml.pseudo.gradcam import GradCAMMaps
 from arml.pseudo.gradcam_reader import linear_head
 from arml.pseudo.maps import resize_maps
@@ -23,14 +22,6 @@ def models() -> dict[str, nn.Module]:
 @pytest.fixture
 def model(models) -> nn.Module:
     return models['active']
-
-
-class SquareHead(LinearMapHead):
-    """Its score is not the mean of its class maps."""
-
-    def scores(self, features):
-        pooled = nn.functional.adaptive_avg_pool2d(features**2, 1)
-        return self.classifier(pooled).flatten(1)
 
 
 def close(maps, expected):

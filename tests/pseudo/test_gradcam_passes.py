@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from narrow import LABELS, NECKS, RELEASED, classifier, tiles
+from narrow import LABELS, NECKS, RELEASED, classifier, count_passes, tiles
 from torch import nn
 
 from arml.errors import ConfigError
@@ -26,14 +26,7 @@ def model(models) -> nn.Module:
 @pytest.fixture
 def passes(monkeypatch) -> list[int]:
     """For each backward pass the number of layers it goes to, 0 where it only tries the head."""
-    real, seen = torch.autograd.grad, []
-
-    def counted(outputs, inputs, **options):
-        seen.append(len(inputs) if isinstance(inputs, list) else 0)
-        return real(outputs, inputs, **options)
-
-    monkeypatch.setattr(torch.autograd, 'grad', counted)
-    return seen
+    return count_passes(monkeypatch)
 
 
 @pytest.mark.parametrize('neck', NECKS)

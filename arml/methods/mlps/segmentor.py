@@ -12,11 +12,8 @@ from torch import Tensor
 from arml.errors import ConfigError, DataError
 from arml.methods.mlps.gate import ClassifierGate, check_gate
 from arml.methods.mlps.pixels import Pixels
-from arml.models.segmentors.single_network import (
-    SingleNetworkSegmentor,
-    WeightedMask,
-    stack_masks,
-)
+from arml.models.segmentors.functional import stack_masks
+from arml.models.segmentors.single_network import SingleNetworkSegmentor, WeightedMask
 from arml.registry import MODELS
 
 #: The mask that every segmentor has; the others are fields of the samples.
@@ -91,7 +88,7 @@ class MLPSSegmentor(SingleNetworkSegmentor):
             ConfigError: If a sample lacks a field.
             DataError: If masks of one tile differ in size.
         """
-        first = stack_masks(data_samples, 'gt_sem_seg')
+        first = stack_masks(data_samples)
         masks = {}
         for name, weight in self.mask_weights.items():
             if weight:

@@ -1,6 +1,7 @@
 """What the segmentors do to logits and masks, as pure functions."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -55,42 +56,31 @@ def background_channel(
     return channel.masked_fill_(background, BACKGROUND_VALUE)
 
 
-def add_background(logits: Tensor, target: Tensor, kind: str) -> Tensor:
-    """Logits with the constant one of background behind them.
+def add_background(logits: Sequence[Tensor], target: Tensor, kind: str) -> list[Tensor]:
+    """Logits of several runs with the constant one of background behind them, if there is one.
 
     Args:
-        logits: (N, K, h, w).
+        logits: (N, K, h, w) each.
         target: Mask, int64 in [0, K] or an ignored value, (N, H, W).
-        kind: ``'zero'`` or ``'minus_infinity'``: the logit elsewhere.
+        kind: One of ``BACKGROUND_LOGITS``: the logit elsewhere, or that background is ignored.
 
     Returns:
-        (N, K + 1, h, w).
-    """
-    if target.shape[-2:] != logits.shape[-2:]:
-        small = F.interpolate(target[:, None].float(), logits.shape[-2:], mode='nearest-exact')
-        target = small[:, 0].long()
-    elsewhere = 0.0 if kind == 'zero' else -math.inf
-    channel = background_channel(target, logits.shape[1], elsewhere, logits.dtype)
-    return torch.cat([logits, channel], dim=1)
-
-
-def set_background(
-    logits: Tensor, target: Tensor, kind: str, ignore_index: int
-) -> tuple[Tensor, Tensor]:
-    """Logits and mask as a loss shall see them.
-
-    Args:
-        logits: (N, K, H, W).
-        target: Mask, int64 in [0, K] or ``ignore_index``, (N, H, W).
-        kind: One of ``BACKGROUND_LOGITS``.
-        ignore_index: The value that is left out of losses.
-
-    Returns:
-        Both unchanged but for background, which is ignored or has a logit of its own.
+        (N, K + 1, h, w) each; where it is ignored the logits themselves.
     """
     if kind == 'ignored':
-        return logits, ignore_background(target, logits.shape[1], ignore_index)
-    return add_background(logits, target, kind), target
+        return list(logits)
+    size, classes = logits[0].shape[-2:], logits[0].shape[1]
+    if target.shape[-2:] != size:
+        small = F.interpolate(target[:, None].float(), size, mode='nearest-exact')
+        target = small[:, 0].long()
+    elsewhere = 0.0 if kind == 'zero' else -math.inf
+    channel = background_channel(target, classes, elsewhere, logits[0].dtype)
+    return [torch.cat([each, channel], dim=1) for each in logits]
+
+
+def stack_masks(data_samples: Sequence[Any], field: str = 'gt_sem_seg') -> Tensor:
+    """A field of N samples, each ``PixelData`` (1, H, W), as one tensor (N, H, W)."""
+    return torch.stack([sample.get(field).data for sample in data_samples]).squeeze(1)
 
 
 def check_background(background: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:

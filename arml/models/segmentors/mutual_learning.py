@@ -21,6 +21,7 @@ from arml.models.segmentors.functional import (
     add_background,
     check_background,
     ignore_background,
+    stack_masks,
 )
 from arml.models.segmentors.probability import ProbabilitySegmentor
 from arml.models.segmentors.template import build_network
@@ -120,7 +121,7 @@ class MutualLearningSegmentor(ProbabilitySegmentor):
             ``agreement``, the share of valid pixels on which two peers agree, and
             ``vote_weight_mean``, the mean weight of valid pixels, both means over the mains.
         """
-        target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).squeeze(1)
+        target = stack_masks(data_samples)
         plain = ignore_background(target, self.out_channels, self.swv.ignore_index)
         if self.background_logit == 'ignored':
             target = plain
@@ -131,12 +132,14 @@ class MutualLearningSegmentor(ProbabilitySegmentor):
         share = 1 / len(self.mains) if len(self.networks) == 1 else 1.0
         relation_weight = self.lambda_ if self.srm.active else 0.0
         mask_weight = 1 - relation_weight if self.mask_weight is None else self.mask_weight
-        extended = self._with_background(full, target)
+        extended = add_background(full, target, self.background_logit)
         losses.update(self._mask_losses(extended, target, mask_weight * share))
         if relation_weight:
             seen = full if self.srm.resolution == 'mask' else logits
             if self.background_in_relation:
-                seen = extended if seen is full else self._with_background(logits, target)
+                seen = extended
+                if self.srm.resolution != 'mask':
+                    seen = add_background(logits, target, self.background_logit)
             relations = self.srm(seen, self.mains)
             for index, value in zip(self.mains, relations, strict=True):
                 losses[f'loss_srm_{self.names[index]}'] = relation_weight * share * value
@@ -162,12 +165,6 @@ class MutualLearningSegmentor(ProbabilitySegmentor):
                 auxiliary = network._auxiliary_head_forward_train(features, labelled)
                 losses.update({f'{name}.{key}': value for key, value in auxiliary.items()})
         return logits
-
-    def _with_background(self, logits: list[Tensor], target: Tensor) -> list[Tensor]:
-        """Logits with the constant one of background behind them, if there is one."""
-        if self.background_logit == 'ignored':
-            return logits
-        return [add_background(x, target, self.background_logit) for x in logits]
 
     def _mask_losses(
         self, logits: list[Tensor], target: Tensor, weight: float

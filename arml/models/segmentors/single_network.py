@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from arml.errors import ConfigError
 from arml.models.losses.functional import at_least_float32
-from arml.models.segmentors.functional import check_background, set_background
+from arml.models.segmentors.functional import (
+    add_background,
+    check_background,
+    ignore_background,
+    stack_masks,
+)
 from arml.models.segmentors.probability import ProbabilitySegmentor
 from arml.models.segmentors.template import build_network
 from arml.registry import MODELS
@@ -74,12 +78,12 @@ class SingleNetworkSegmentor(ProbabilitySegmentor):
         self.describe()
 
     def masks_of(self, data_samples: Sequence[Any]) -> dict[str, WeightedMask]:
-        """The masks of a batch and their weights, by name; a subclass may bring more than one.
+        """The masks of a batch and their weights, by name; a subclass may bring more than one, of one size.
 
         Args:
             data_samples: N samples with ``gt_sem_seg``, the pseudo mask.
         """
-        return {'mask': WeightedMask(stack_masks(data_samples, 'gt_sem_seg'), 1.0)}
+        return {'mask': WeightedMask(stack_masks(data_samples), 1.0)}
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Losses of a batch, weighted: ``loss_mask``, and ``auxiliary_0.loss_mask`` of other heads.
@@ -92,6 +96,7 @@ class SingleNetworkSegmentor(ProbabilitySegmentor):
             ConfigError: If a head gives anything but logits (N, K, h, w).
         """
         masks = self.masks_of(data_samples)
+        size = next(iter(masks.values())).target.shape[-2:]
         features = self.networks[0].extract_feat(inputs)
         losses: dict[str, Tensor] = {}
         for prefix, (head, head_weight) in self.heads.items():
@@ -102,20 +107,14 @@ class SingleNetworkSegmentor(ProbabilitySegmentor):
                     f'{_described(logits)} in training, expected logits (N, {self.out_channels}, h, w). '
                     'Heads with several outputs have losses of their own, which are not used here'
                 )
-            full: dict[torch.Size, Tensor] = {}
+            logits = self.resize_logits(at_least_float32(logits), size)
             for name, (target, weight) in masks.items():
-                size = target.shape[-2:]
-                if size not in full:
-                    full[size] = self.resize_logits(at_least_float32(logits), size)
-                seen, wanted = set_background(full[size], target, self.background_logit, IGNORE)
+                (seen,) = add_background([logits], target, self.background_logit)
+                if self.background_logit == 'ignored':
+                    target = ignore_background(target, self.out_channels, IGNORE)
                 factor = head_weight * weight
-                losses[f'{prefix}loss_{name}'] = factor * self.mask_loss(seen, wanted)
+                losses[f'{prefix}loss_{name}'] = factor * self.mask_loss(seen, target)
         return losses
-
-
-def stack_masks(data_samples: Sequence[Any], field: str) -> Tensor:
-    """A field of N samples, each ``PixelData`` (1, H, W), as one tensor (N, H, W)."""
-    return torch.stack([sample.get(field).data for sample in data_samples]).squeeze(1)
 
 
 def _heads_of(network: nn.Module) -> dict[str, tuple[nn.Module, float]]:

@@ -67,17 +67,15 @@ class TestStage(Stage):
             ConfigError: If not, or if the section has no test data.
         """
         settings = runner_settings(self.config, self.section)
-        prefix = f'{self.section}.' if self.section else ''
         self._check_names(settings)
-        check_evaluator(settings['test_evaluator'], f'{prefix}test_evaluator')
+        check_evaluator(settings['test_evaluator'], f'{self.prefix}test_evaluator')
 
     def _check_names(self, settings: dict[str, Any]) -> None:
         """Refuse keys of the loader, the loop and the hooks that nothing reads."""
-        prefix = f'{self.section}.' if self.section else ''
-        check_loader(settings['test_dataloader'], f'{prefix}test_dataloader')
-        check_arguments(settings['test_cfg'], f'{prefix}test_cfg', default='TestLoop')
+        check_loader(settings['test_dataloader'], f'{self.prefix}test_dataloader')
+        check_arguments(settings['test_cfg'], f'{self.prefix}test_cfg', default='TestLoop')
         own = section_of(self.config, self.section).get('default_hooks') or {}
-        check_hooks(settings, own, prefix)
+        check_hooks(settings, own, self.prefix)
 
     def tidy(self, folder: Path) -> None:
         """Keep the newest log, as ``log/``."""

@@ -86,7 +86,7 @@ class TrainStage(Stage):
         """
         settings = self._runner_settings()
         part = section_of(self.config, self.section)
-        prefix = f'{self.section}.' if self.section else ''
+        prefix = self.prefix
         self._check_names(settings)
         for leaf in self.bind:
             check_path(settings, leaf, None, f'pipeline stage {self.name}, bind')
@@ -149,7 +149,7 @@ class TrainStage(Stage):
 
     def _check_names(self, settings: dict[str, Any]) -> None:
         """Refuse keys of loaders, loops and hooks that nothing reads, and sizes that are none."""
-        prefix = f'{self.section}.' if self.section else ''
+        prefix = self.prefix
         for key in ('train_dataloader', 'train_cfg'):
             if not isinstance(settings.get(key), dict):
                 raise ConfigError(f'pipeline stage {self.name}: {prefix}{key} is missing.')

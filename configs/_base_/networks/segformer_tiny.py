@@ -1,30 +1,10 @@
 # SegFormer on a MiT of a quarter of B0's width, from scratch: there is no classifier of its kind to start from.
+_base_ = ['./segformer_mit-b3.py']
+
 network = dict(
-    type='EncoderDecoder',
-    backbone=dict(
-        type='MixVisionTransformer',
-        in_channels=3,
-        embed_dims=16,
-        num_stages=4,
-        num_layers=[1, 1, 1, 1],
-        num_heads=[1, 2, 5, 8],
-        patch_sizes=[7, 3, 3, 3],
-        sr_ratios=[8, 4, 2, 1],
-        out_indices=(0, 1, 2, 3),
-        mlp_ratio=4,
-        qkv_bias=True,
-        drop_rate=0.0,
-        attn_drop_rate=0.0,
-        drop_path_rate=0.0,
-        init_cfg=None),
+    backbone=dict(embed_dims=16, num_layers=[1, 1, 1, 1], drop_path_rate=0.0, init_cfg=None),
     decode_head=dict(
-        type='SegformerHead',
         in_channels=[16, 32, 80, 128],
-        in_index=[0, 1, 2, 3],
         channels=64,
-        dropout_ratio=0.1,
-        num_classes=4,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        align_corners=False),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+        # mmseg's own start: no relation loss reads these logits
+        init_cfg=dict(_delete_=True, type='Normal', std=0.01, override=dict(name='conv_seg'))))

@@ -1,17 +1,10 @@
 # Stage 2: the training of ARML around any template of a network, set by network (a file of ../networks).
 # Paper: section 2.3, eqs. 4-8; omega, alpha, beta, lambda as published.
+_base_ = ['./pixels.py']
+
 title = 'ARML'
 model = dict(
     type='arml.MutualLearningSegmentor',
-    data_preprocessor=dict(
-        type='arml.TissueDataPreProcessor',
-        normalise='dataset',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        size_divisor=1,
-        pad_val=0,
-        seg_pad_val=255),
     num_networks=3,
     # Of one network run three times (num_networks=1) only.
     symmetric=False,

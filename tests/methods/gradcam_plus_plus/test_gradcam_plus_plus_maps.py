@@ -5,15 +5,22 @@ import copy
 import numpy as np
 import pytest
 import torch
-from narrow import LABELS, NECKS, RELEASED, classifier, naive_gradients, tiles
+from narrow import (
+    LABELS,
+    NECKS,
+    RELEASED,
+    SquareHead,
+    classifier,
+    count_passes,
+    naive_gradients,
+    tiles,
+)
 from pytorch_grad_cam import GradCAMPlusPlus
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
 
 from arml.errors import ConfigError
 from arml.methods.gradcam_plus_plus.maps import GradCAMPlusPlusMaps
-from arml.models.classifiers.head import LinearMapHead
 from arml.pseudo.maps import resize_maps
 from arml.pseudo.rules import MaskRule
 from arml.registry import MAPS
@@ -27,13 +34,6 @@ def models() -> dict[str, nn.Module]:
 @pytest.fixture
 def model(models) -> nn.Module:
     return models['none']
-
-
-class SquareHead(LinearMapHead):
-    """Its gradients are not the same at every position."""
-
-    def scores(self, features):
-        return self.classifier(F.adaptive_avg_pool2d(features**2, 1)).flatten(1)
 
 
 class Bare(nn.Module):
@@ -67,14 +67,7 @@ def close(maps, expected, atol=1e-4):
 @pytest.fixture
 def passes(monkeypatch) -> list[int]:
     """For each backward pass the number of layers it goes to, 0 where it only tries the head."""
-    real, seen = torch.autograd.grad, []
-
-    def counted(outputs, inputs, **options):
-        seen.append(len(inputs) if isinstance(inputs, list) else 0)
-        return real(outputs, inputs, **options)
-
-    monkeypatch.setattr(torch.autograd, 'grad', counted)
-    return seen
+    return count_passes(monkeypatch)
 
 
 @pytest.mark.parametrize('neck', ['none', 'active'])

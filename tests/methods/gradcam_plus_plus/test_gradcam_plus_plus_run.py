@@ -1,15 +1,13 @@
 """All stages of Grad-CAM++ on tiny tiles: stopped in both trainings and resumed, as if never stopped."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from stopping import Stopped, stop_once_in_each_stage
 
 from arml.config import load_config
 from arml.engine import checkpoint as checkpoints
-from arml.engine.hooks.history import HistoryHook
 from arml.methods.gradcam_plus_plus import GradCAMPlusPlusMaps
 from arml.pipeline import run_pipeline
 from arml.pseudo.io import read_mask
@@ -44,24 +42,6 @@ SMALL = {
 
 #: Beyond what test_every_method.py checks of every method: bit for bit as uninterrupted.
 pytestmark = pytest.mark.slow
-
-
-class Stopped(Exception):
-    """What ends a training in its second iteration."""
-
-
-def stop_once_in_each_stage(patch):
-    after, stopped = HistoryHook.after_train_iter, []
-
-    def after_train_iter(self, runner, *args, **kwargs):
-        stage = Path(runner.work_dir).parent.name
-        if runner.iter == 1 and stage not in stopped:
-            stopped.append(stage)
-            raise Stopped(stage)
-        return after(self, runner, *args, **kwargs)
-
-    patch.setattr(HistoryHook, 'after_train_iter', after_train_iter)
-    return stopped
 
 
 def run(folder, data):

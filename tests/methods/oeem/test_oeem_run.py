@@ -1,38 +1,19 @@
 """All stages of OEEM on tiny tiles: stopped in both trainings and resumed, they end as if never stopped."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from conftest import ROOT
+from stopping import Stopped, stop_once_in_each_stage
 
 from arml.config import load_config
 from arml.engine import checkpoint as checkpoints
-from arml.engine.hooks.history import HistoryHook, read_history
+from arml.engine.hooks.history import read_history
 from arml.pipeline import run_pipeline
 
 CONFIG = ROOT / 'tests' / 'conf' / 'oeem.py'
 
 #: Beyond what test_every_method.py checks of every method: bit for bit as uninterrupted.
 pytestmark = pytest.mark.slow
-
-
-class Stopped(Exception):
-    """What ends a training in its second epoch."""
-
-
-def stop_once_in_each_stage(patch):
-    after, stopped = HistoryHook.after_train_iter, []
-
-    def after_train_iter(self, runner, *args, **kwargs):
-        stage = Path(runner.work_dir).parent.name
-        if runner.epoch == 1 and stage not in stopped:
-            stopped.append(stage)
-            raise Stopped(stage)
-        return after(self, runner, *args, **kwargs)
-
-    patch.setattr(HistoryHook, 'after_train_iter', after_train_iter)
-    return stopped
 
 
 def run(folder, data):
