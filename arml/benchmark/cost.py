@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arml.benchmark.harness import Harness, Report, reporting
+from arml.ablation.values import as_options
+from arml.benchmark.harness import Harness, Report, in_turns, reporting
 from arml.config import load_config
 from arml.errors import ArmlError
 from arml.progress import Progress
@@ -61,20 +62,17 @@ def run(
     with reporting('cost', harness, **settings) as plain:
         found: dict[str, list[dict[str, Any]]] = {config: [] for config in configs}
         progress = Progress('cost: runs', len(configs) * harness.repeats)
-        for turn in range(harness.repeats):
-            first = turn % len(configs)
-            for config in (*configs[first:], *configs[:first]):
-                found[config].append(_run(config, cfg_options or {}, harness))
-                progress.add()
+        for _, config in in_turns(configs, harness.repeats):
+            found[config].append(_run(config, cfg_options or {}, harness))
+            progress.add()
     lines = [line for config, rounds in found.items() for line in _lines(config, rounds)]
     return CostReport(**{**vars(plain), 'costs': lines})
 
 
 def _run(config: str, options: dict[str, Any], harness: Harness) -> dict[str, Any]:
-    words = [f'{key}={value}' for key, value in options.items()]
     threads = {'OMP_NUM_THREADS': str(harness.threads)} if harness.threads else {}
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), config, *words],
+        [sys.executable, str(PROGRAM), config, *as_options(options)],
         env={**os.environ, **threads}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -86,25 +84,16 @@ def _lines(config: str, rounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]
     """One line for each tested result: medians and ranges over the rounds."""
     lines = []
     for index, result in enumerate(rounds[0]['results']):
-        totals = [sum(_needed(each, result['stage']).values()) for each in rounds]
-        speeds = [1 / each['results'][index]['seconds'] for each in rounds]
-        peaks = [max(each['memory'].values()) for each in rounds]
+        each = [one['results'][index] for one in rounds]
+        totals = [sum(one['training'].values()) for one in each]
+        speeds = [1 / one['seconds'] for one in each]
         lines.append(
             {
                 'config': config, 'title': rounds[0]['title'], 'row': result['row'], 'stage': result['stage'],
                 'parameters': result['parameters'], 'flops': result['flops'],
                 'training_seconds': statistics.median(totals), 'training_range': [min(totals), max(totals)],
                 'tiles_per_second': statistics.median(speeds), 'tiles_range': [min(speeds), max(speeds)],
-                'memory': statistics.median(peaks), 'stages': rounds[0]['seconds'],
+                'memory': statistics.median(one['memory'] for one in each), 'stages': result['training'],
             }
         )  # fmt: skip
     return lines
-
-
-def _needed(run: dict[str, Any], stage: str) -> dict[str, float]:
-    """Seconds of the stages that a result needs: maps need no segmentor."""
-    seconds = run['seconds']
-    if stage != 'cam_test':
-        return seconds
-    first = next(iter(seconds))
-    return {first: seconds[first]}

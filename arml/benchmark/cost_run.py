@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,42 +30,57 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
         options: Overrides.
 
     Returns:
-        ``title``, ``seconds`` of a whole training by stage, ``memory`` (MB) by stage, and ``results``: for each
-        tested row ``parameters``, ``flops`` a tile and ``seconds`` a tile.
+        ``title`` and ``results``, for each tested row: ``training``, the seconds of the stages that it needs at the
+        config's length, ``memory`` (MB) of the largest of them, ``parameters``, ``flops`` and ``seconds`` a tile.
     """
     from arml.config import load_config
+    from arml.config.sections import section_of
     from arml.pipeline import run_pipeline
+    from arml.pipeline.run import build_stages
+    from arml.pipeline.stages.test import TestStage
+    from arml.pipeline.stages.train import TrainStage
 
     full = load_config(path, options, for_run=True)
-    trainings = [stage for stage in full.pipeline if stage['type'] == 'arml.TrainStage']
-    leaves = [f'{s["section"]}.train_cfg' if s.get('section') else 'train_cfg' for s in trainings]
-    short = {f'{leaf}.{key}': EPOCHS for leaf in leaves for key in ('max_epochs', 'val_interval')}
+    stages = {stage.name: stage for stage in build_stages(full)}
+    trainings = [name for name, stage in stages.items() if isinstance(stage, TrainStage)]
+    lengths = {name: section_of(full, stages[name].section).train_cfg for name in trainings}
+    short = {
+        f'{stages[name].prefix}train_cfg.{key}': EPOCHS
+        for name in trainings
+        for key in ('max_epochs', 'val_interval')
+    }
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / 'work'
         given = {**options, **short, 'store': f'{folder}/store'}
         config = load_config(path, given, for_run=True)
-        result = run_pipeline(config, Path(folder) / 'work')
-        seconds, memory = {}, {}
-        for stage, leaf in zip(trainings, leaves, strict=True):
-            name = stage['name']
-            epochs = full.get(leaf) if '.' not in leaf else full[leaf.split('.')[0]].train_cfg
-            steps = watch.steps[name] // EPOCHS * epochs['max_epochs']
+        result = run_pipeline(config, work)
+        seconds = {
+            name: notes['seconds'] for name, notes in result['stages'].items() if 'seconds' in notes
+        }
+        for name in trainings:
+            steps = watch.steps[name] // EPOCHS * lengths[name]['max_epochs']
             seconds[name] = statistics.median(watch.seconds[name][WARM_UP:]) * steps
-            memory[name] = watch.memory[name]
-        for name, notes in result['stages'].items():
-            kind = next(s['type'] for s in full.pipeline if s['name'] == name)
-            if name not in seconds and kind not in (
-                'arml.TestStage',
-                'arml.FloorStage',
-                'arml.MaskScoreStage',
-            ):
-                seconds[name] = notes['seconds']
-        results = [
-            {'row': row['name'], 'stage': row['stage'], **_inference(config, row['stage'], Path(folder) / 'work')}
-            for row in result['rows']
-            if any(s['name'] == row['stage'] and s['type'] == 'arml.TestStage' for s in full.pipeline)
-        ]  # fmt: skip
-    return {'title': full.get('title'), 'seconds': seconds, 'memory': memory, 'results': results}
+        results = []
+        for row in result['rows']:
+            stage = stages[row['stage']]
+            if isinstance(stage, TestStage):
+                needed = needs_of(stages, stage.name)
+                results.append({
+                    'row': row['name'], 'stage': stage.name,
+                    'training': {name: seconds[name] for name in needed},
+                    'memory': max(watch.memory[name] for name in needed if name in watch.memory),
+                    **_inference(config, stage, work),
+                })  # fmt: skip
+    return {'title': full.get('title'), 'results': results}
+
+
+def needs_of(stages: Mapping[str, Any], name: str) -> list[str]:
+    """The stages whose products a stage is made from, directly or by others, in order."""
+    found = set(stages[name].needs)
+    while more := {need for each in found for need in stages[each].needs} - found:
+        found |= more
+    return [each for each in stages if each in found]
 
 
 class Watch:
@@ -126,7 +142,7 @@ def _hook(watch: Watch, stage: str):
     return StepHook()
 
 
-def _inference(config: Any, stage: str, work: Path) -> dict[str, float]:
+def _inference(config: Any, stage: Any, work: Path) -> dict[str, float]:
     """Parameters, operations and time of a tested model, from preprocessed tiles to masks."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -137,10 +153,8 @@ def _inference(config: Any, stage: str, work: Path) -> dict[str, float]:
     from arml.engine import checkpoint as checkpoints
     from arml.pipeline.testing import without_pretrained
 
-    entry = next(s for s in config.pipeline if s['name'] == stage)
-    part = section_of(config, entry.get('section'))
-    trained, item = entry['inputs']['checkpoint'].split('/')
-    path = work / trained / f'{item}.pth'
+    part = section_of(config, stage.section)
+    path = work / f'{stage.inputs["checkpoint"]}.pth'
     device = device_of(None)
     model = checkpoints.trained_model(without_pretrained(part.model), checkpoints.load(path), path)
     model = model.to(device)

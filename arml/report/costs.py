@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from arml.errors import DataError
 from arml.report.labels import markdown_escape
+from arml.report.rows import ROLES
 
 NEEDED = (
     'title',
@@ -50,7 +51,7 @@ def cost_table(lines: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
             markdown_escape(str(line['title'])),
-            'maps' if line['stage'] == 'cam_test' else 'segmentor',
+            ROLES.get(line['stage'], line['row']),
             f'{line["parameters"] / 1e6:.2f}',
             f'{line["flops"] / 1e9:.2f}',
             _spread(line['training_seconds'], line.get('training_range'), 60, '.1f'),
@@ -79,7 +80,8 @@ def costs_section(content: Mapping[str, Any]) -> str:
         'are counted for each of them.\n'
         '- Parameters: of the tested model, all its networks. GFLOP: products and convolutions of one tile at the size '
         'that enters the network, views included; a multiplication and an addition are two. Tiles/s: from '
-        'preprocessed tiles to masks. Peak memory: of the largest training, over what was there before it.\n\n'
+        'preprocessed tiles to masks. Peak memory: of the largest training that the result needs, over what was there '
+        'before it.\n\n'
         f'Made by `{content.get("command", "benchmark.py cost")}`.'
     )
 

@@ -9,6 +9,7 @@ import yaml
 from tabulate import tabulate
 
 from arml.report.labels import markdown_escape
+from arml.report.paper_tables import paper_source
 from arml.report.result import newest_by_run
 from arml.report.rows import find_row
 from arml.report.scores_table import spread
@@ -19,11 +20,8 @@ from arml.report.sweep_cells import SEED
 CHOOSING = frozenset({SEED, 'method'})
 #: Options that say where things are.
 PLACES = ('data_root=', 'store=')
-PAPER = {
-    'Title': 'Mining Gold from the Sand: Weakly Supervised Histological Tissue Segmentation with Activation '
-    'Relocalization and Mutual Learning',
-    'URL': 'https://papers.miccai.org/miccai-2024/517-Paper1156.html',
-}
+#: Where ARML's own configs begin, which are those that its paper is of.
+ARML = 'configs/arml_'
 
 
 @dataclass(frozen=True)
@@ -123,12 +121,13 @@ def metafile(models: Sequence[Model], command: str) -> str:
     collections = [
         {
             'Name': title,
-            'Metadata': {'Training Data': sorted({m.dataset for m in models if m.title == title})},
-            'Paper': PAPER,
+            'Metadata': {'Training Data': sorted({m.dataset for m in found})},
+            **({'Paper': _paper()} if all(m.config.startswith(ARML) for m in found) else {}),
             'README': 'docs/model_zoo.md',
             'Framework': 'PyTorch',
         }
         for title in dict.fromkeys(model.title for model in models)
+        for found in [[model for model in models if model.title == title]]
     ]
     listed = [
         {
@@ -157,6 +156,11 @@ def metafile(models: Sequence[Model], command: str) -> str:
         width=120,
     )
     return f'# Written by {command}; do not edit.\n{text}'
+
+
+def _paper() -> dict[str, str]:
+    source = paper_source()
+    return {'Title': source['title'], 'URL': source['url']}
 
 
 def _score(model: Model, row: str, name: str) -> str:

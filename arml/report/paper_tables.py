@@ -98,7 +98,7 @@ def paper_table(tag: str) -> PaperTable | None:
     file = FOLDER / f'{tag}.yaml'
     if not tag.startswith('table') or not file.is_file():
         return None
-    content, source = _read(file), _read(FOLDER / 'source.yaml')
+    content, source = _read(file), paper_source()
     page = source['pages'][content['table']]
     where = f'{content["table"]}' + (f', page {page}' if page else '')
     return PaperTable(
@@ -111,6 +111,12 @@ def paper_table(tag: str) -> PaperTable | None:
         notes=tuple((frozenset(n['rows']), n.get('dataset'), n['text']) for n in content['notes']),
         left_out=content['left_out'],
     )
+
+
+@cache
+def paper_source() -> dict[str, Any]:
+    """The paper: ``authors``, ``title``, ``venue``, ``url``, and ``pages`` of its tables."""
+    return _read(FOLDER / 'source.yaml')
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -49,6 +49,9 @@ def test_metafile__is_openmmlabs():
     assert text.startswith('# Written by the command')
     content = yaml.safe_load(text)
     assert {c['Name'] for c in content['Collections']} == {'OEEM', 'PSPNet'}
+    assert not any('Paper' in c for c in content['Collections'])  # it is ARML's
+    arml = metafile(models_of([line(0, 50.0, 'h', 'configs/arml_tiny_ebhi.py', title='ARML')]), 'x')
+    assert 'Mining Gold' in yaml.safe_load(arml)['Collections'][0]['Paper']['Title']
     (oeem,) = [m for m in content['Models'] if m['In Collection'] == 'OEEM']
     assert oeem['Name'] == 'oeem_tiny_ebhi'
     assert oeem['Results'][0]['Metrics'] == {'mIoU': 41.5, 'mDice': 53.5, 'ACC': 56.5}
