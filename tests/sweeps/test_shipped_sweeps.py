@@ -32,7 +32,7 @@ SIZES = {
     'table3_omega_tiny': (18, 3),
     'lambda_tiny': (18, 3),
     'deviations_maps_tiny': (36, 33),
-    'deviations_segmentor_tiny': (36, 3),
+    'deviations_segmentor_tiny': (27, 3),
 }
 SEARCHES = {'search', 'search_tiny'}
 ROWS = {
@@ -178,13 +178,16 @@ def test_deviations__are_all_that_there_are(sweeps):
 
 
 def test_deviations__of_the_segmentor_at_cpu_size(sweeps):
-    """Left out: what the released code does as the paper, and one step more an epoch."""
+    """Left out: what the released code does as the paper, one step more an epoch, and what would take too long."""
     maps, segmentor = (
         sweeps(ROOT / 'sweeps' / f'deviations_{kind}_tiny_ebhi.yaml').parameters['deviation']
         for kind in ('maps', 'segmentor')
     )
     known = choices_in(read_config(ROOT / 'configs' / 'arml_tiny_ebhi.py'))['deviation']
-    left_out = {'samples_region', 'gradient_into_teacher', 'last_batch_kept'}
+    left_out = {
+        'samples_region', 'gradient_into_teacher', 'last_batch_kept',
+        'one_network_symmetric', 'samples_image_of_mask_size', 'segmentor_augmentation_released',
+    }  # fmt: skip
     assert set(known) - set(maps) - left_out == set(segmentor) - {'none'}
     assert set(maps) | left_out < set(known)
 
