@@ -206,7 +206,13 @@ def print_commands(args, sweep, cells, ledger, folder) -> int:
             'their commands are not known before',
             file=sys.stderr,
         )
-    statuses = ledger.statuses()
+    if args.engine == 'wandb':
+        folder, statuses = None, {}  # it hands out finished cells too, which take seconds
+        print(
+            f'sweep {sweep.name}: agents of W&B would run these, in its own order', file=sys.stderr
+        )
+    else:
+        statuses = ledger.statuses()
     for cell in cells:
         if statuses.get(cell.run) != 'finished':
             command = command_of(sweep, cell, folder, args.cfg_options)
@@ -219,12 +225,18 @@ def stop(sweep, folder) -> int:
     from arml.ablation.process import running_cells
     from arml.ablation.run import request_stop
 
-    running = [*running_cells(folder), *(run for run in agent_runs(folder) if run.is_alive)]
+    by_agents = [run for run in agent_runs(folder) if run.is_alive]
+    running = len(running_cells(folder)) + len(by_agents)
     request_stop(folder)
     print(
-        f'{sweep.name}: asked its workers to stop; {len(running)} cells are running. What they have done is '
-        'kept, the command run continues it.'
+        f'{sweep.name}: asked its workers to stop; {running} cells are running. What they have done is kept, the '
+        'command run continues it.'
     )
+    if by_agents:
+        print(
+            'Agents of W&B that were started by hand do not hear this: end them with Ctrl-C, or all of them with '
+            'wandb sweep --cancel, which names the sweep as run did.'
+        )
     return 0
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,18 +42,20 @@ class Started(Protocol):
         """Wait for its end."""
 
 
-def command_of(sweep: Sweep, cell: Cell, folder: Path, fixed: Sequence[str] = ()) -> list[str]:
+def command_of(
+    sweep: Sweep, cell: Cell, folder: Path | None, fixed: Sequence[str] = ()
+) -> list[str]:
     """The program and the arguments that run a cell, without the interpreter.
 
     Args:
         sweep: The sweep file.
         cell: One of its cells.
-        folder: Where the work dirs of its cells lie.
+        folder: Where the work dirs of its cells lie; None: where the training puts them by itself.
         fixed: Further ``KEY=VALUE`` for all cells.
     """
+    place = [] if folder is None else ['--work-dir', str(folder / cell.run)]
     return [
-        str(sweep.program), str(sweep.config), '--resume', '--work-dir', str(folder / cell.run),
-        '--cfg-options', *cell.options, *fixed,
+        str(sweep.program), str(sweep.config), '--resume', *place, '--cfg-options', *cell.options, *fixed,
     ]  # fmt: skip
 
 
@@ -157,6 +159,19 @@ def end(process: Started) -> None:
             os.killpg(process.pid, wish)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
+
+
+@contextlib.contextmanager
+def sigterm_is_an_exit() -> Iterator[None]:
+    """Have SIGTERM raise as Ctrl-C does, where it can: only the main thread takes signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_running(work: Path, lock: str = LOCK) -> bool:

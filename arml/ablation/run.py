@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +19,7 @@ from filelock import FileLock
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
 from arml.ablation.outcome import row_of
-from arml.ablation.process import threads_of
+from arml.ablation.process import sigterm_is_an_exit, threads_of
 from arml.ablation.queue import GridQueue, Queue, Work
 from arml.ablation.search import SearchQueue, pruner_of, sampler_of
 from arml.ablation.study import (
@@ -208,7 +206,7 @@ def _work(
     """Have the workers work until nothing is left, or the wish to stop is another than ``asked``."""
     pool = ThreadPoolExecutor(len(workers))
     try:
-        with _sigterm_is_an_exit():
+        with sigterm_is_an_exit():
             pending = {pool.submit(worker.run) for worker in workers}
             while pending:
                 done, pending = wait(pending, timeout=LOOK, return_when=FIRST_EXCEPTION)
@@ -268,16 +266,3 @@ def _claimed(folder: Path, stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         claim.release()
-
-
-@contextlib.contextmanager
-def _sigterm_is_an_exit() -> Iterator[None]:
-    """Have SIGTERM raise as Ctrl-C does, where it can: only the main thread takes signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

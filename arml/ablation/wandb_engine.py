@@ -15,7 +15,15 @@ from arml.ablation.agent_runs import AGENTS, Collector
 from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
 from arml.ablation.outcome import LAST_LINES
-from arml.ablation.process import BOOTSTRAP, GRACE, last_lines, start_fresh, tags_of, threads_of
+from arml.ablation.process import (
+    BOOTSTRAP,
+    GRACE,
+    last_lines,
+    sigterm_is_an_exit,
+    start_fresh,
+    tags_of,
+    threads_of,
+)
 from arml.ablation.run import last_wish
 from arml.ablation.sweep_file import Sweep
 from arml.atomic import unwritable
@@ -53,7 +61,7 @@ def run_agents(
     agent reports to W&B unless ``tracking`` is set. The work dirs are the default ones, whose names are the
     cells', so a cell that is handed out again goes on from its checkpoint, and a finished one is found.
     More agents may be started elsewhere by hand; what they run is collected here if they share the folder.
-    Ctrl-C and :func:`arml.ablation.run.request_stop` end the agents that this call started, with their
+    Ctrl-C, SIGTERM and :func:`arml.ablation.run.request_stop` end the agents that this call started, with their
     trainings, which leave no line; ``sweep_id`` joins the sweep again.
 
     Args:
@@ -85,19 +93,20 @@ def run_agents(
     logs = [folder / f'agent_{number}.log' for number in range(workers)]
     stopped = True
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, log in enumerate(logs):
-            gpu = gpus[number % len(gpus)] if gpus else None
-            environment = environment_of(sweep, folder, workers, gpu)
-            agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
-        while any(agent.poll() is None for agent in agents):
-            collector.collect()
-            if last_wish(folder) != asked:
-                say(f'{sweep.name}: asked to stop. {again}')
-                break
-            time.sleep(PAUSE)
-        else:
-            stopped = False
+        with sigterm_is_an_exit():
+            folder.mkdir(parents=True, exist_ok=True)
+            for number, log in enumerate(logs):
+                gpu = gpus[number % len(gpus)] if gpus else None
+                environment = environment_of(sweep, folder, workers, gpu)
+                agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
+            while any(agent.poll() is None for agent in agents):
+                collector.collect()
+                if last_wish(folder) != asked:
+                    say(f'{sweep.name}: asked to stop. {again}')
+                    break
+                time.sleep(PAUSE)
+            else:
+                stopped = False
     except OSError as error:
         raise unwritable(folder / 'agent_0.log', error) from error
     except (KeyboardInterrupt, SystemExit):

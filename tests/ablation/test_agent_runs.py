@@ -202,7 +202,16 @@ def test_sweep__status_and_stop_see_what_agents_run(grid, capsys):
             '2 cells: 1 to run, 1 running',
         ]
         assert tool.main(['stop', *call]) == 0
-    assert '1 cells are running' in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert '1 cells are running' in said
+        assert 'wandb sweep --cancel' in said
+        assert tool.main(['run', *call, '--engine', 'wandb', '--dry-run']) == 0
+    shown = capsys.readouterr()
+    assert 'agents of W&B would run these' in shown.err
+    assert len(shown.out.splitlines()) == 2
+    assert '--work-dir' not in shown.out
+    assert tool.main(['stop', *call]) == 0
+    assert 'wandb' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

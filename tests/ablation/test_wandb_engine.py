@@ -148,8 +148,9 @@ def test_run_agents__real_trainings_report_to_the_server_and_into_the_ledger(
 
 
 @pytest.mark.slow
-def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
-    """Ctrl-C: nothing is left running that holds a work dir."""
+@pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_run_agents__stopped_ends_agents_and_trainings(number, status, server, tmp_path):
+    """Ctrl-C, or a scheduler: nothing is left running that holds a work dir, and how to go on is said."""
     sleeper = tmp_path / 'sleeper.py'
     sleeper.write_text(
         'import os, time, pathlib\n'
@@ -157,11 +158,15 @@ def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
         'pathlib.Path("pids", str(os.getpid())).touch()\n'
         'time.sleep(120)\n'
     )
-    sweep = read_sweep(write(tmp_path, program=sleeper))
+    sweep, said = read_sweep(write(tmp_path, program=sleeper)), tmp_path / 'said'
 
     def tool():
+        def say(line):
+            with said.open('a') as file:
+                file.write(line)
+
         try:
-            run_agents(sweep, [], Ledger(tmp_path / 'ledger.jsonl'), tmp_path / 'agents')
+            run_agents(sweep, [], Ledger(tmp_path / 'ledger.jsonl'), tmp_path / 'agents', say=say)
         except KeyboardInterrupt:
             sys.exit(130)
 
@@ -169,9 +174,10 @@ def test_run_agents__stopped_ends_agents_and_trainings(server, tmp_path):
     process.start()
     pids = tmp_path / 'pids'
     wait_until(lambda: pids.is_dir() and list(pids.iterdir()), 90)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     process.join(60)
-    assert process.exitcode == 130
+    assert process.exitcode == status
+    assert 'stopped. Add --sweep-id' in said.read_text()
     (training,) = [int(file.name) for file in pids.iterdir()]
     wait_until(lambda: not alive(training))
 
