@@ -1,26 +1,6 @@
 """Grad-CAM++ of any layers of a classifier, for the classes that are asked for.
 
-What differs between the paper (WACV 2018), the maintained library ``grad-cam`` 1.5.5 and this file:
-
-- score: the paper's is exp(z), so that its gradients have a factor exp(z). The library and this file
-  take the logit z. The factor is one number for each tile and class, gone after
-  ``normalisation='per_class'``.
-- epsilon in the denominator of alpha: the paper has none, the library 1e-6. Here 1e-6;
-  ``epsilon=0`` is the paper's equation.
-- scale: the library brings the map of each class from 0 to 1. Here maps stay as they are, and the
-  mask rule scales them: ``normalisation='per_class'`` gives the library's.
-- several layers: the library takes the mean of the scaled maps. Here each layer has a map, and so a
-  mask, of its own.
-- mirror images: the library takes the mean of the scaled maps. Here it is the mean of the maps, and
-  then the ReLU, as for every kind of map.
-- cost: the library runs a whole pass forward and back for each class; here see
-  :class:`~arml.pseudo.gradient_maps.GradientMaps`.
-
-Epsilon is no trifle. Behind average pooling over V positions g is W / V. With 28 x 28 positions and
-weights W around 0.1, the square of g is 1.6e-8, a sixtieth of epsilon. Then alpha is about
-g^2 / epsilon, and the weight of a channel grows with the third power of W: the map is that of the few
-strongest channels. Without epsilon and with small gradients alpha is about 1/2, and Grad-CAM++ is
-Grad-CAM of the positive gradients (Lerma and Lucas, arXiv 2205.10838).
+How it differs from the paper and from the library ``grad-cam``: docs/methods/gradcam_plus_plus.md.
 """
 
 from __future__ import annotations
