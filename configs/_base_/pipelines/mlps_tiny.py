@@ -1,5 +1,5 @@
 # As mlps.py, for the layers of the tiny backbone: the segmentor's starts from the classifier's, which is the same network
-# (model.network.backbone.init_cfg=None: from scratch). The floors stand in arml_tiny.py.
+# (model.network.backbone.init_cfg=None: from scratch). The floors stand in weak_supervision_tiny.py.
 pipeline = [
     dict(name='classifier', type='arml.TrainStage', section='classifier'),
     dict(

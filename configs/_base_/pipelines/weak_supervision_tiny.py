@@ -1,4 +1,4 @@
-# As arml.py, with the floors that the scores are read against. As there are no ImageNet weights to start
+# As weak_supervision.py, with the floors that the scores are read against. As there are no ImageNet weights to start
 # from, the segmentor's backbones start from the classifier's, which is the same network
 # (model.network.backbone.init_cfg=None: from scratch).
 pipeline = [
