@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wandb
 import yaml
 from killed_service import kill_service
 from tiny_run import CONFIG
@@ -27,7 +28,6 @@ from tracked_run import (
 )  # fmt: skip
 from wandb_files import offline_runs
 
-import wandb
 from arml.errors import ArmlError
 from arml.tracking import export_ledger
 

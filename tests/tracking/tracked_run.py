@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from tiny_run import CONFIG, TinyRun
 
-import wandb
 from arml.cli import run_tool
 from arml.engine.hooks.history import HistoryHook
 from tools import train
