@@ -206,17 +206,18 @@ def print_commands(args, sweep, cells, ledger, folder) -> int:
             'their commands are not known before',
             file=sys.stderr,
         )
-    if args.engine == 'wandb':
-        folder, statuses = None, {}  # it hands out finished cells too, which take seconds
+    elif args.engine == 'wandb':
         print(
             f'sweep {sweep.name}: agents of W&B would run these, in its own order', file=sys.stderr
         )
+    if args.engine == 'wandb':
+        folder = None  # it hands out finished cells too, which take seconds
     else:
         statuses = ledger.statuses()
+        cells = [cell for cell in cells if statuses.get(cell.run) != 'finished']
     for cell in cells:
-        if statuses.get(cell.run) != 'finished':
-            command = command_of(sweep, cell, folder, args.cfg_options)
-            print(shlex.join([sys.executable, *command]))
+        command = command_of(sweep, cell, folder, args.cfg_options)
+        print(shlex.join([sys.executable, *command]))
     return 0
 
 

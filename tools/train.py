@@ -1,14 +1,11 @@
 """Run a config: all stages of its pipeline, each once, ending with a table and a picture."""
 
 import argparse
-import contextlib
 import os
-import signal
 import sys
-import threading
-import time
 
 from arml.cli import HelpFormatter, Overrides, run_tool
+from arml.signals import sigterm_is_an_exit
 
 
 def parse_args(argv=None):
@@ -58,31 +55,6 @@ def main(argv=None) -> int:
             config, args.work_dir, args.resume, args.amp, args.launcher, overrides=args.cfg_options
         )
     return 0
-
-
-@contextlib.contextmanager
-def sigterm_is_an_exit():
-    """Have SIGTERM raise as Ctrl-C does, so that locks are let go and trackers note the end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread takes signals
-        return
-    own, first = os.getpid(), None
-
-    def leave(number, frame):
-        nonlocal first
-        if os.getpid() != own:  # a process that loads data, forked with this handler
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        # One soon after the first, as from Slurm and from a worker, must not cut the end short.
-        elif first is None or time.monotonic() > first + 10:
-            first = time.monotonic()
-            sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -159,19 +159,6 @@ def end(process: Started) -> None:
             os.killpg(process.pid, wish)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-
-
-@contextlib.contextmanager
-def sigterm_is_an_exit() -> Iterator[None]:
-    """Have SIGTERM raise as Ctrl-C does, where it can: only the main thread takes signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def is_running(work: Path, lock: str = LOCK) -> bool:

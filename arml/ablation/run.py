@@ -19,7 +19,7 @@ from filelock import FileLock
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
 from arml.ablation.outcome import row_of
-from arml.ablation.process import sigterm_is_an_exit, threads_of
+from arml.ablation.process import threads_of
 from arml.ablation.queue import GridQueue, Queue, Work
 from arml.ablation.search import SearchQueue, pruner_of, sampler_of
 from arml.ablation.study import (
@@ -36,6 +36,7 @@ from arml.ablation.study import (
 from arml.ablation.worker import CLAIM, Seat, Worker, acquired
 from arml.atomic import unwritable, write_json
 from arml.errors import ConfigError
+from arml.signals import sigterm_is_an_exit
 
 #: In a sweep's folder: the last wish that its workers stop.
 STOP = 'stop.json'
@@ -194,6 +195,7 @@ def _prepare(work: Work, queue: Queue, url: str, how: How) -> tuple[optuna.Study
     return study, storage
 
 
+@sigterm_is_an_exit()
 def _work(
     work: Work,
     queue: Queue,
@@ -206,18 +208,17 @@ def _work(
     """Have the workers work until nothing is left, or the wish to stop is another than ``asked``."""
     pool = ThreadPoolExecutor(len(workers))
     try:
-        with sigterm_is_an_exit():
-            pending = {pool.submit(worker.run) for worker in workers}
-            while pending:
-                done, pending = wait(pending, timeout=LOOK, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-                if not stop.is_set() and last_wish(work.folder) != asked:
-                    view.say(f'{work.sweep.name}: asked to stop. The command run continues it.')
-                    stop.set()
-                if view.live:
-                    with contextlib.suppress(optuna.exceptions.StorageInternalError):
-                        view.update(queue.standing(study))
+        pending = {pool.submit(worker.run) for worker in workers}
+        while pending:
+            done, pending = wait(pending, timeout=LOOK, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            if not stop.is_set() and last_wish(work.folder) != asked:
+                view.say(f'{work.sweep.name}: asked to stop. The command run continues it.')
+                stop.set()
+            if view.live:
+                with contextlib.suppress(optuna.exceptions.StorageInternalError):
+                    view.update(queue.standing(study))
     except (KeyboardInterrupt, SystemExit):
         view.say(f'{work.sweep.name}: stopped. The same command continues it.')
         raise

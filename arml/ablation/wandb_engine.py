@@ -15,20 +15,13 @@ from arml.ablation.agent_runs import AGENTS, Collector
 from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
 from arml.ablation.outcome import LAST_LINES
-from arml.ablation.process import (
-    BOOTSTRAP,
-    GRACE,
-    last_lines,
-    sigterm_is_an_exit,
-    start_fresh,
-    tags_of,
-    threads_of,
-)
+from arml.ablation.process import BOOTSTRAP, GRACE, last_lines, start_fresh, tags_of, threads_of
 from arml.ablation.run import last_wish
 from arml.ablation.sweep_file import Sweep
 from arml.atomic import unwritable
 from arml.errors import ArmlError
 from arml.pipeline import messages
+from arml.signals import sigterm_is_an_exit
 
 #: What the command of a sweep file ends with: W&B puts ``KEY=VALUE`` of each parameter here.
 ARGUMENTS = '${args_no_hyphens}'
@@ -42,6 +35,7 @@ OF_ONE_RUN = (
 PAUSE = 1.0
 
 
+@sigterm_is_an_exit()
 def run_agents(
     sweep: Sweep,
     cells: Sequence[Cell],
@@ -93,20 +87,19 @@ def run_agents(
     logs = [folder / f'agent_{number}.log' for number in range(workers)]
     stopped = True
     try:
-        with sigterm_is_an_exit():
-            folder.mkdir(parents=True, exist_ok=True)
-            for number, log in enumerate(logs):
-                gpu = gpus[number % len(gpus)] if gpus else None
-                environment = environment_of(sweep, folder, workers, gpu)
-                agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
-            while any(agent.poll() is None for agent in agents):
-                collector.collect()
-                if last_wish(folder) != asked:
-                    say(f'{sweep.name}: asked to stop. {again}')
-                    break
-                time.sleep(PAUSE)
-            else:
-                stopped = False
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, log in enumerate(logs):
+            gpu = gpus[number % len(gpus)] if gpus else None
+            environment = environment_of(sweep, folder, workers, gpu)
+            agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
+        while any(agent.poll() is None for agent in agents):
+            collector.collect()
+            if last_wish(folder) != asked:
+                say(f'{sweep.name}: asked to stop. {again}')
+                break
+            time.sleep(PAUSE)
+        else:
+            stopped = False
     except OSError as error:
         raise unwritable(folder / 'agent_0.log', error) from error
     except (KeyboardInterrupt, SystemExit):
