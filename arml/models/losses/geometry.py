@@ -12,7 +12,6 @@ Two ways around that, chosen by D:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -144,49 +143,34 @@ def gram(samples: Tensor, centred: bool) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """The product of :func:`gram` without a copy of the samples as large as they are."""
+    """The product of :func:`gram`. The centred samples are kept: their gradient needs them again."""
 
     @staticmethod
     def forward(ctx: Any, samples: Tensor, centred: bool) -> Tensor:
-        ctx.save_for_backward(samples)
-        ctx.centred = centred
-        product = samples.new_zeros(*samples.shape[:-1], samples.shape[-2], dtype=torch.float64)
-        for _, part in _pieces(samples, centred):
-            whole = part.shape[-1] // BLOCK * BLOCK if part.dtype == torch.float32 else 0
-            if whole:
-                blocks = part[..., :whole].unflatten(-1, (-1, BLOCK)).transpose(-3, -2)
-                product += (blocks @ blocks.mT).double().sum(-3)
-            tail = part[..., whole:].double()
-            product += tail @ tail.mT
+        vectors = samples.to(_work_dtype(samples))
+        if centred:
+            vectors = vectors - vectors.mean(-2, keepdim=True)
+        ctx.save_for_backward(vectors)
+        ctx.centred, ctx.samples_dtype = centred, samples.dtype
+        whole = vectors.shape[-1] // BLOCK * BLOCK if vectors.dtype == torch.float32 else 0
+        tail = vectors[..., whole:].double()
+        product = tail @ tail.mT
+        if whole:
+            blocks = vectors[..., :whole].unflatten(-1, (-1, BLOCK)).transpose(-3, -2)
+            product += (blocks @ blocks.mT).sum(-3, dtype=torch.float64)
         return product
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (samples,) = ctx.saved_tensors
-        moved = torch.empty(samples.shape, dtype=samples.dtype, device=samples.device)
-        with full_precision(samples):
+        (vectors,) = ctx.saved_tensors
+        with full_precision(vectors):
             both = grad + grad.mT
             if ctx.centred:
                 # The adjoint of centring acts on the small matrix instead of the samples.
                 both = both - both.mean(-2, keepdim=True)
                 both = both - both.mean(-1, keepdim=True)
-            both = both.to(_work_dtype(samples))
-            for columns, part in _pieces(samples, ctx.centred):
-                moved[..., columns] = both @ part
-        return moved, None
-
-
-def _pieces(samples: Tensor, centred: bool) -> Iterator[tuple[slice, Tensor]]:
-    """Some columns of the samples at a time, in the dtype of large products."""
-    work = _work_dtype(samples)
-    rows = samples.shape[0] * samples.shape[1]
-    room = PIECE if samples.device.type == 'cpu' else 16 * PIECE
-    step = max(1, room // (rows * BLOCK)) * BLOCK
-    for start in range(0, samples.shape[-1], step):
-        columns = slice(start, start + step)
-        part = samples[..., columns].to(work)
-        yield columns, part - part.mean(-2, keepdim=True) if centred else part
+            return (both.to(vectors.dtype) @ vectors).to(ctx.samples_dtype), None
 
 
 class _Differences(torch.autograd.Function):
