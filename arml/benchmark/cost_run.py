@@ -43,12 +43,10 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
     full = load_config(path, options, for_run=True)
     stages = {stage.name: stage for stage in build_stages(full)}
     trainings = [name for name, stage in stages.items() if isinstance(stage, TrainStage)]
-    lengths = {name: section_of(full, stages[name].section).train_cfg for name in trainings}
-    short = {
-        f'{stages[name].prefix}train_cfg.{key}': EPOCHS
-        for name in trainings
-        for key in ('max_epochs', 'val_interval')
-    }
+    sections = {name: section_of(full, stages[name].section) for name in trainings}
+    short = {}
+    for name, section in sections.items():
+        short |= shortened(section, stages[name].prefix)
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / 'work'
@@ -59,7 +57,7 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
             name: notes['seconds'] for name, notes in result['stages'].items() if 'seconds' in notes
         }
         for name in trainings:
-            steps = watch.steps[name] // EPOCHS * lengths[name]['max_epochs']
+            steps = watch.steps[name] // EPOCHS * sections[name].train_cfg['max_epochs']
             seconds[name] = statistics.median(watch.seconds[name][WARM_UP:]) * steps
         results = []
         for row in result['rows']:
@@ -73,6 +71,23 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
                     **_inference(config, stage, work),
                 })  # fmt: skip
     return {'title': full.get('title'), 'results': results}
+
+
+def shortened(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Overrides that cut a training to a few epochs in which all that joins it later takes part."""
+    from arml.config.tree import nodes
+
+    lengths = {f'{prefix}train_cfg.{key}': EPOCHS for key in ('max_epochs', 'val_interval')}
+    parts = (path for path, _ in nodes(section['model'], f'{prefix}model'))
+    return lengths | {path: 0 for path in parts if path.endswith('.start_epoch')}
+
+
+def parameters_of(model: Any) -> int:
+    """Numbers in all parameters of a model, once each: those of a network that it only uses, frozen, too."""
+    from torch.nn import Parameter
+
+    found = model.state_dict(keep_vars=True).values()
+    return sum({id(p): p.numel() for p in found if isinstance(p, Parameter)}.values())
 
 
 def needs_of(stages: Mapping[str, Any], name: str) -> list[str]:
@@ -176,7 +191,7 @@ def _inference(config: Any, stage: Any, work: Path) -> dict[str, float]:
         with FlopCounterMode(display=False) as counter:
             predict(tiles[:1])
     return {
-        'parameters': sum(p.numel() for p in model.parameters()),
+        'parameters': parameters_of(model),
         'flops': counter.get_total_flops(),
         'seconds': statistics.median(seconds[1:]),
     }

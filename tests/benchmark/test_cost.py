@@ -1,11 +1,16 @@
 """What methods cost, of short runs of the real stages."""
 
 import pytest
+from conftest import ROOT
 from tiny_run import CONFIG
+from torch import nn
 
 from arml.benchmark import run_benchmark
+from arml.benchmark.cost_run import parameters_of, shortened
 from arml.benchmark.harness import Harness
+from arml.config import load_config
 from arml.errors import ArmlError, ConfigError
+from arml.methods.mlps.frozen import Frozen
 
 
 @pytest.mark.slow
@@ -29,6 +34,25 @@ def test_cost__of_all_results_of_a_config(fake_tissue):
     assert low <= segmentor['training_seconds'] <= high
     assert all(line['memory'] > 0 and line['flops'] > 0 for line in report.costs)
     assert '| ARML' in report.table()
+
+
+def test_cost__a_frozen_network_counts_and_a_shared_one_once():
+    model = nn.ModuleDict({'own': nn.Linear(3, 2), 'gate': Frozen(nn.Linear(5, 1, bias=False))})
+    model['again'] = model['own']
+    assert parameters_of(model) == 3 * 2 + 2 + 5
+
+
+@pytest.mark.parametrize(
+    ('name', 'part'),
+    [('mlps/mlps_tiny_ebhi.py', 'attention'), ('arml_released_tiny_ebhi.py', 'neck')],
+)
+def test_cost__what_joins_a_training_later_is_measured(name, part):
+    file = ROOT / 'configs' / name
+    classifier = load_config(file, for_run=True).classifier
+    assert classifier.model[part].start_epoch > 0
+    short = shortened(classifier, 'classifier.')
+    cut = load_config(file, short, for_run=True).classifier
+    assert (cut.model[part].start_epoch, cut.train_cfg.max_epochs) == (0, 2)
 
 
 def test_cost__a_wrong_config_is_refused_before_anything_runs():

@@ -62,6 +62,9 @@ def test_every_method__runs_two_iterations_of_each_stage_and_resumes(
         given['classifier.train_dataloader.batch_size'] = 12
         given['classifier.train_cfg.max_epochs'] = 2
         given['classifier.train_cfg.val_interval'] = 2
+        # What joins the training later does so in its second epoch.
+        parts = (path for path, _ in nodes(config.classifier.model, 'classifier.model'))
+        given |= {path: 1 for path in parts if path.endswith('.start_epoch')}
     trainings = {stage['name'] for stage in config.pipeline if stage['type'] == 'arml.TrainStage'}
     stopped = stop_once_in_each_stage(monkeypatch)
     result = None
