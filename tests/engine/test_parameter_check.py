@@ -99,20 +99,51 @@ def test_check__a_short_training_is_warned(caplog):
     assert 'after 3 iterations the gradient of first.weight, first.bias' in caplog.text
 
 
-class Late(Net):
+class Part(nn.Module):
+    """Joins late, and then passes on what it is given, or nothing."""
+
     start_epoch = 1
-    on = True
+
+    def __init__(self, factor):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.factor = factor
+        self.on = False
 
     def set_epoch(self, epoch):
         self.on = epoch >= self.start_epoch
 
     def forward(self, x):
-        return super().forward(x) if self.on else self.last(x)
+        return self.factor * self.layer(x) if self.on else x
 
 
-def test_check__counts_from_the_epoch_in_which_all_take_part():
+class Late(Net):
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.part = Part(factor)
+
+    def forward(self, x):
+        return super().forward(self.part(x))
+
+
+def test_check__a_part_that_joins_late_is_looked_for_from_then_on():
     hook = run(Late(), ParameterCheckHook(iterations=4), 6, epochs=2)
     assert hook._watch is None
+    with pytest.raises(ConfigError, match=r'part\.layer\.weight'):
+        run(Late(factor=0.0), ParameterCheckHook(iterations=4), 6, epochs=2)
+
+
+def test_check__what_does_not_wait_for_a_late_part_is_found_before_it():
+    net = Late(unused=True)
+    with pytest.raises(ConfigError, match=r'spare\.weight, spare\.bias was exactly zero'):
+        run(net, ParameterCheckHook(iterations=4), 5, epochs=1)
+
+
+def test_check__a_training_that_ends_before_a_part_joins_says_so(caplog):
+    with caplog.at_level(logging.WARNING):
+        run(Late(), ParameterCheckHook(iterations=4), 6, epochs=1)
+    assert 'join in epoch 2, which this training did not reach' in caplog.text
+    assert 'part.layer' not in caplog.text
 
 
 @pytest.mark.parametrize('value', [0, True, 2.5])

@@ -25,8 +25,9 @@ class ParameterCheckHook(Hook):
     of ARML fails both: the scale of its attention is in no group, so the attention never does anything.)
     One iteration would not do: a factor that starts at 0 starves what lies behind it at the very first.
 
-    Iterations count from the epoch in which all parts of the model take part (``start_epoch`` of
-    ``arml.ARSNeck``). A training that ends before is only warned.
+    Iterations count from the start, and anew for all parameters from each epoch in which a part joins
+    (``start_epoch`` of ``arml.ARSNeck``): its own are not looked for before. What a training that ends
+    earlier leaves open is only warned of.
 
     Args:
         iterations: Iterations in which a gradient must be seen, >= 1.
@@ -47,7 +48,8 @@ class ParameterCheckHook(Hook):
         self.exceptions = tuple(exceptions)
         self._watch: GradientWatch | None = None
         self._count = 0
-        self._start = 0
+        #: Epochs in which a check begins, with the parameters that take part from then on.
+        self._checks: list[tuple[int, dict[str, nn.Parameter]]] = []
 
     def before_train(self, runner) -> None:
         """Check the groups of the optimiser.
@@ -60,12 +62,17 @@ class ParameterCheckHook(Hook):
         optimizers = getattr(runner.optim_wrapper, 'optim_wrappers', None)
         wrappers = list(optimizers.values()) if optimizers else [runner.optim_wrapper]
         check_groups(parameters, [wrapper.optimizer for wrapper in wrappers])
-        self._start = max((getattr(m, 'start_epoch', 0) for m in model.modules()), default=0)
-        self._watch, self._count = GradientWatch(parameters), 0
+        late = late_parameters(model)
+        self._checks = [
+            (epoch, {name: p for name, p in parameters.items() if late.get(name, 0) <= epoch})
+            for epoch in sorted({0, *start_epochs(model)})
+        ]
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Begin to watch once all parts take part."""
-        if self._watch is not None and not self._watch.on and runner.epoch >= self._start:
+        """Begin to watch, and again when parts of the model join."""
+        while self._checks and runner.epoch >= self._checks[0][0]:
+            self._stop()
+            self._watch, self._count = GradientWatch(self._checks.pop(0)[1]), 0
             self._watch.begin()
 
     def after_train_iter(
@@ -76,7 +83,7 @@ class ParameterCheckHook(Hook):
         Raises:
             ConfigError: Lists parameters without a gradient in all iterations.
         """
-        if self._watch is None or not self._watch.on:
+        if self._watch is None:
             return
         self._count += 1
         last = self._count >= self.iterations
@@ -94,13 +101,17 @@ class ParameterCheckHook(Hook):
 
     def after_train(self, runner) -> None:
         """Say what is still open in a training that was too short to tell."""
-        if self._watch is not None and self._watch.on:
-            starved = self._watch.starved()
-            if starved:
-                runner.logger.warning(
-                    f'after {self._count} iterations the gradient of {_listed(starved)} has always been '
-                    f'exactly zero (the check ends after {self.iterations})'
-                )
+        starved = self._watch.starved() if self._watch is not None else []
+        if starved:
+            runner.logger.warning(
+                f'after {self._count} iterations the gradient of {_listed(starved)} has always been '
+                f'exactly zero (the check ends after {self.iterations})'
+            )
+        if self._checks:
+            runner.logger.warning(
+                f'parts of the model join in epoch {self._checks[0][0] + 1}, which this training did not reach: '
+                'whether all parameters train with them was not checked'
+            )
         self._stop()
 
     def _stop(self) -> None:
@@ -126,13 +137,11 @@ class GradientWatch:
 
     def __init__(self, parameters: dict[str, nn.Parameter]) -> None:
         self.parameters = dict(parameters)
-        self.on = False
         self._handles: dict[str, Any] = {}
         self._seen: dict[str, Tensor] = {}
 
     def begin(self) -> None:
         """Watch from the next backward pass on."""
-        self.on = True
         for name, parameter in self.parameters.items():
             self._handles[name] = parameter.register_hook(self._note(name))
 
@@ -151,7 +160,7 @@ class GradientWatch:
         """Watch no longer."""
         for handle in self._handles.values():
             handle.remove()
-        self._handles, self._seen, self.on = {}, {}, False
+        self._handles, self._seen = {}, {}
 
     def _note(self, name: str):
         def note(gradient: Tensor) -> None:
@@ -160,6 +169,21 @@ class GradientWatch:
             self._seen[name] = nonzero if seen is None else seen | nonzero
 
         return note
+
+
+def start_epochs(model: nn.Module) -> set[int]:
+    """Epochs, from 0, in which parts of a model join its training."""
+    return {getattr(module, 'start_epoch', 0) for module in model.modules()}
+
+
+def late_parameters(model: nn.Module) -> dict[str, int]:
+    """The epoch in which they join, by the names of the parameters of parts that do so late."""
+    late: dict[str, int] = {}
+    for path, module in model.named_modules():
+        epoch = getattr(module, 'start_epoch', 0)
+        for name, _ in module.named_parameters(path) if epoch else ():
+            late[name] = max(epoch, late.get(name, 0))
+    return late
 
 
 def check_groups(
