@@ -12,6 +12,13 @@ from arml.models.segmentors.functional import background_channel, ignore_backgro
 
 #: Channel dropout is what the runs of one network differ by.
 DROPPING = dict(NETWORK, decode_head=dict(NETWORK['decode_head'], dropout_ratio=0.5))
+#: Batch norm in the backbone.
+NORMALISED = dict(
+    DROPPING, backbone=dict(
+        type='arml.TimmBackbone', model_name='resnet18', output_stride=8, out_indices=(1,),
+        pretrained=False,
+    ), decode_head=dict(DROPPING['decode_head'], in_channels=64),
+)  # fmt: skip
 IMAGES = dict(type='arml.SRMLoss', samples='image', resolution='mask')
 
 
@@ -64,11 +71,35 @@ def test_runs__one_network_is_run_three_times_and_the_first_run_is_trained():
 
 
 def test_runs__batch_norm_sees_all_three():
+    torch.manual_seed(0)
+    model = build(network=NORMALISED, num_networks=1).train()
+    twin = copy.deepcopy(model).networks[0]
+    inputs, samples = make_batch()
+    with torch.no_grad():
+        for _ in range(3):
+            twin.decode_head(twin.extract_feat(inputs))
+    total(model.loss(inputs, samples)).backward()
+    found, expected = dict(model.networks[0].named_buffers()), dict(twin.named_buffers())
+    assert any('backbone' in name for name in found)
+    for name, value in found.items():
+        # What the head sees after its dropout differs from run to run.
+        if name.startswith('backbone') or name.endswith('num_batches_tracked'):
+            torch.testing.assert_close(value, expected[name])
+
+
+@pytest.mark.parametrize(('rate', 'calls'), [(0.0, 1), (0.5, 3)])
+def test_runs__share_features_unless_they_are_drawn_anew(rate, calls, monkeypatch):
     model = build(network=DROPPING, num_networks=1).train()
+    backbone = model.networks[0].backbone
+    made, run = [], backbone.forward
+
+    def counted(x):
+        made.append(1)
+        return [F.dropout(y, rate) if rate else y for y in run(x)]
+
+    monkeypatch.setattr(backbone, 'forward', counted)
     model.loss(*make_batch())
-    counters = [b for n, b in model.named_buffers() if n.endswith('num_batches_tracked')]
-    assert counters
-    assert {int(counter) for counter in counters} == {3}
+    assert len(made) == calls
 
 
 def test_runs__symmetric_is_the_mean_over_the_runs():

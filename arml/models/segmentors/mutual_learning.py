@@ -24,6 +24,7 @@ from arml.models.segmentors.functional import (
     stack_masks,
 )
 from arml.models.segmentors.probability import ProbabilitySegmentor
+from arml.models.segmentors.repeat import extract_for_passes
 from arml.models.segmentors.template import build_network
 from arml.registry import MODELS
 
@@ -44,7 +45,8 @@ class MutualLearningSegmentor(ProbabilitySegmentor):
     Auxiliary heads keep their own plain loss and loss weight, added for every network.
 
     A single network (the released code) has no peers, so it is run three times on a batch; the runs differ by
-    its dropout. Only the first is trained, unless ``symmetric``. Without voting and relation a single
+    its dropout, so what comes before any dropout is computed once. Only the first is trained, unless
+    ``symmetric``. Without voting and relation a single
     network is run once: plain cross entropy.
 
     Args:
@@ -154,11 +156,14 @@ class MutualLearningSegmentor(ProbabilitySegmentor):
         """
         teaches_only = not (self.srm.teacher_gradient or self.srm.direction == 'to_peers')
         logits, labelled = [], None
+        passes, shared = (len(self.names) if len(self.networks) == 1 else 1), False
         for index, name in enumerate(self.names):
             network = self.networks[index % len(self.networks)]
             main = index in self.mains
             with torch.set_grad_enabled(torch.is_grad_enabled() and (main or not teaches_only)):
-                features = network.extract_feat(inputs)
+                if not shared:
+                    features, shared = extract_for_passes(network, inputs, passes)
+                    passes = 1
                 logits.append(network.decode_head(features))
             if main and network.with_auxiliary_head:
                 labelled = labelled or _relabelled(data_samples, target)
