@@ -24,7 +24,10 @@ def parse_args(argv=None):
         action='store_true',
         help='continue an interrupted stage from its last checkpoint',
     )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU only)')
+    parser.add_argument(
+        '--amp', nargs='?', const='fp16', choices=['fp16', 'bf16'],
+        help='automatic mixed precision, GPU only; without a value fp16, with a scaled loss',
+    )  # fmt: skip
     parser.add_argument(
         '--cfg-options', nargs='+', action=Overrides, metavar='KEY=VALUE',
         help='override leaves of the config; a key that does not exist is an error',

@@ -42,6 +42,10 @@ class Planned:
     description: dict[str, Any] = field(default_factory=dict)  # what the key is the hash of
 
 
+#: Options of mmengine's wrapper for a training in bfloat16.
+BF16 = {'dtype': 'bfloat16', 'loss_scale': {'enabled': False}}
+
+
 def build_stages(config: Config) -> list[Stage]:
     """The stages that the config's ``pipeline`` names, in order.
 
@@ -111,7 +115,7 @@ def run_pipeline(
     config: Config,
     work_dir: str | os.PathLike | None = None,
     resume: bool = False,
-    amp: bool = False,
+    amp: str | None = None,
     launcher: str = 'none',
     overrides: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -121,7 +125,7 @@ def run_pipeline(
         config: A resolved config (:func:`arml.config.load_config`).
         work_dir: Where the result goes; None: ``work_dirs/<config>-<hash of what determines it>``.
         resume: Continue an interrupted stage instead of beginning it again.
-        amp: Train with automatic mixed precision.
+        amp: Train with automatic mixed precision: ``'fp16'`` or ``'bf16'``.
         launcher: As on mmseg's command line.
         overrides: What was set beside the config file, which has it already; kept in the result, shown
             by trackers.
@@ -135,7 +139,7 @@ def run_pipeline(
     started = time.time()
     distributed.init(launcher)
     if amp:
-        use_amp(config)
+        use_amp(config, amp)
     track_under_agent(config, overrides)
     if is_main_process():
         check_before_training(datasets_in(config._cfg_dict), say)
@@ -277,8 +281,13 @@ def _agree(found: bool | None) -> bool:
     return bool(answer[0])
 
 
-def use_amp(config: Config) -> None:
+def use_amp(config: Config, precision: str = 'fp16') -> None:
     """Turn every training of the config to automatic mixed precision, as ``--amp`` of mmseg does.
+
+    Args:
+        config: Its optimiser wrappers are changed.
+        precision: ``'fp16'``, with a scaled loss, which waits for the device in every step to see whether gradients
+            overflowed; or ``'bf16'``, which has the range of float32 and needs neither.
 
     Raises:
         ConfigError: Where there is no GPU, or a wrapper other than ``OptimWrapper`` is set.
@@ -292,7 +301,10 @@ def use_amp(config: Config) -> None:
         if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ConfigError(f'--amp: does not work with optim_wrapper.type {wrapper["type"]!r}.')
         wrapper['type'] = 'AmpOptimWrapper'
-        wrapper.setdefault('loss_scale', 'dynamic')
+        if precision == 'bf16':
+            wrapper.update(BF16)
+        else:
+            wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def _announce(config, plan, folder, store, record, resume) -> None:

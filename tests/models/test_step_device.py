@@ -1,16 +1,18 @@
 """No training step waits for the device: no value is read back, no shape depends on values."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import arml.models  # noqa: F401
+from arml.pipeline.run import BF16
 from arml.registry import MODELS
 
 BACKBONE = dict(
@@ -80,11 +82,11 @@ def batch(number=2, size=32):
     return {'inputs': inputs, 'data_samples': samples}
 
 
-def stepper(config, device) -> Callable[[], dict]:
+def stepper(config, device, wrap=OptimWrapper) -> Callable[[], dict]:
     """A whole step from raw tiles on the CPU: copies, forward and backward pass, update."""
     model = MODELS.build(config).train()
     model = model if device == 'cpu' else model.to(device)  # fake parameters cannot be moved
-    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9))
+    wrapper = wrap(torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9))
     data = batch()
     return lambda: model.train_step(data, wrapper)
 
@@ -98,9 +100,10 @@ def test_step__reads_no_value(name):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('wrap', [OptimWrapper, partial(AmpOptimWrapper, **BF16)])
 @pytest.mark.parametrize('name', CONFIGS)
-def test_step__gpu_is_not_waited_for(name):
-    step = stepper(CONFIGS[name], 'cuda')
+def test_step__gpu_is_not_waited_for(name, wrap):
+    step = stepper(CONFIGS[name], 'cuda', wrap=wrap)
     step()
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode('error')
@@ -109,3 +112,16 @@ def test_step__gpu_is_not_waited_for(name):
     finally:
         torch.cuda.set_sync_debug_mode('default')
     assert losses['loss'].isfinite()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('options', [dict(), BF16])
+@pytest.mark.parametrize('name', CONFIGS)
+def test_step__mixed_precision_is_near_full(name, options):
+    """The loss of a first step."""
+    torch.manual_seed(0)
+    exact = stepper(CONFIGS[name], 'cuda')()
+    torch.manual_seed(0)
+    mixed = stepper(CONFIGS[name], 'cuda', wrap=partial(AmpOptimWrapper, **options))()
+    torch.testing.assert_close(mixed['loss'], exact['loss'], rtol=0.1, atol=0.1)

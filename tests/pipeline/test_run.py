@@ -280,6 +280,9 @@ def test_run__amp_needs_a_gpu(tiny_run, monkeypatch):
     for part in (config, config.classifier):
         assert part.optim_wrapper.type == 'AmpOptimWrapper'
         assert part.optim_wrapper.loss_scale == 'dynamic'
+    use_amp(config, 'bf16')
+    assert config.optim_wrapper.dtype == 'bfloat16'
+    assert config.optim_wrapper.loss_scale == {'enabled': False}
     config.optim_wrapper.type = 'ApexOptimWrapper'
     with pytest.raises(ConfigError, match='does not work with .*ApexOptimWrapper'):
         use_amp(config)
