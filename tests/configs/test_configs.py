@@ -126,6 +126,9 @@ def test_configs__hyper_parameters_of_the_paper(net, data):
     assert config.train_dataloader.batch_size == config.classifier.train_dataloader.batch_size == 20
     assert config.optim_wrapper.optimizer.lr == 5e-3
     assert config.classifier.optim_wrapper.optimizer.lr == 1e-2
+    for part in (config, config.classifier):
+        optimizer = part.optim_wrapper.optimizer
+        assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 5e-4)
     assert {s.type for s in (*config.param_scheduler, *config.classifier.param_scheduler)} == {
         'PolyLR'
     }

@@ -144,6 +144,16 @@ def test_reactivate__gradient():
     assert gradcheck(reactivate, (x,))
 
 
+@pytest.mark.parametrize(('reduction', 'width'), [(8, 2), (4, 4)])
+def test_ars__reduction_is_the_width_of_query_and_key(reduction, width):
+    neck = ARSNeck(16, reduction=reduction)
+    assert (neck.query.out_channels, neck.key.out_channels, neck.value.out_channels) == (
+        width,
+        width,
+        16,
+    )
+
+
 def test_ars__starts_as_the_identity():
     features = torch.rand(2, 16, H, W)
     torch.testing.assert_close(ARSNeck(16)(features), features)
