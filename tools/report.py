@@ -43,7 +43,7 @@ def parse_args(argv=None):
     )  # fmt: skip
     parser.add_argument(
         '--costs', metavar='FILE',
-        help='what benchmark.py cost --out wrote: a table of costs below the first sweep',
+        help='what benchmark.py cost --out wrote: a table of costs below all sweeps',
     )  # fmt: skip
     parser.add_argument(
         '--no-tiles', action='store_true',
