@@ -10,3 +10,5 @@ _base_ = [
     './_base_/choices/start.py',
     './_base_/choices/tables.py',
 ]
+
+title = 'ARML (MiT-B3)'

@@ -10,3 +10,5 @@ _base_ = [
     './_base_/choices/start_resnet38.py',
     './_base_/choices/tables.py',
 ]
+
+title = 'ARML (ResNet38d)'

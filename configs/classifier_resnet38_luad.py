@@ -6,3 +6,5 @@ _base_ = [
     './_base_/pipelines/classifier.py',
     './_base_/choices/start_classifier.py',
 ]
+
+title = 'ARML, stage 1'

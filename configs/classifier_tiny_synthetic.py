@@ -6,3 +6,5 @@ _base_ = [
     './_base_/pipelines/maps_tiny.py',
     './_base_/choices/deviations_tiny_maps.py',
 ]
+
+title = 'ARML, stage 1'

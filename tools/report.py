@@ -27,7 +27,8 @@ def parse_args(argv=None):
     parser.add_argument('--metric', default='mIoU', help='score that is tested and drawn')
     parser.add_argument(
         '--comparator', nargs='+', default=[], metavar='NAME',
-        help='line to test the others against: its value, or KEY=VALUE,KEY=VALUE; one a sweep',
+        help='line to test the others against: its value, or KEY=VALUE,KEY=VALUE; one a sweep. best-other: in each '
+        'column the best method against the best of the others',
     )  # fmt: skip
     parser.add_argument(
         '--test', choices=['welch', 'paired', 'student'], default='welch', help='two-tailed t-test'
@@ -42,7 +43,7 @@ def parse_args(argv=None):
     )  # fmt: skip
     parser.add_argument(
         '--costs', metavar='FILE',
-        help='what benchmark.py cost --out wrote: a table of costs below the first sweep',
+        help='what benchmark.py cost --out wrote: a table of costs below all sweeps',
     )  # fmt: skip
     parser.add_argument(
         '--no-tiles', action='store_true',
@@ -98,6 +99,8 @@ def main(argv=None) -> int:
 def read_runs(path, ledger_file, fixed):
     """A sweep with what its ledger says, and the space that it searches (empty for a grid)."""
     from arml.ablation import Ledger, cells_of, read_sweep, tried_in
+    from arml.config.chosen_file import upper_bounds_in
+    from arml.config.load import read_config
     from arml.report.sweep_cells import SweepRuns, entries_of
 
     sweep = read_sweep(path)
@@ -117,6 +120,7 @@ def read_runs(path, ledger_file, fixed):
         method=sweep.method, metric=sweep.metric, goal=sweep.goal,
         entries=entries_of(cells, lines, ledger.path.parent), strangers=len(strangers - {run for _, run in cells}),
         logarithmic=frozenset(name for name, found in sweep.space.items() if found.log),
+        upper_bounds=upper_bounds_in(read_config(sweep.config)),
     )  # fmt: skip
     return runs, sweep.space
 

@@ -90,6 +90,12 @@ def parameters_of(model: Any) -> int:
     return sum({id(p): p.numel() for p in found if isinstance(p, Parameter)}.values())
 
 
+def bytes_of(model: Any) -> int:
+    """Bytes of all weights and buffers of a model, once each: those of a frozen network, too."""
+    found = model.state_dict(keep_vars=True).values()
+    return sum({t.data_ptr(): t.numel() * t.element_size() for t in found}.values())
+
+
 def needs_of(stages: Mapping[str, Any], name: str) -> list[str]:
     """The stages whose products a stage is made from, directly or by others, in order."""
     found = set(stages[name].needs)
@@ -99,7 +105,10 @@ def needs_of(stages: Mapping[str, Any], name: str) -> list[str]:
 
 
 class Watch:
-    """Times the steps of every training of the process and takes the peak of its memory."""
+    """Times the steps of every training of the process and takes the peak of its memory.
+
+    That is what the model and all that its training adds need, on a CPU as on a GPU; not what the process holds anyway.
+    """
 
     def __init__(self) -> None:
         from arml.engine import StageRunner
@@ -137,7 +146,9 @@ def _hook(watch: Watch, stage: str):
             forget_peak()
             if on_gpu:
                 torch.cuda.reset_peak_memory_stats()
-            self.base = 0 if on_gpu else resident('VmRSS')
+            # The model is there already, and is counted.
+            held = torch.cuda.memory_allocated() if on_gpu else resident('VmRSS')
+            self.base = held - bytes_of(runner.model)
 
         def before_train_epoch(self, runner) -> None:
             self.last = None

@@ -11,6 +11,8 @@ from arml.errors import ConfigError
 
 #: Ending of the one top-level key that names the files.
 ENDING = '_configs'
+#: Ending of the key that names those of the values that a report shows as upper bounds.
+BOUNDS = '_upper_bounds'
 
 
 def files_in(config: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
@@ -25,12 +27,34 @@ def files_in(config: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
     return None
 
 
+def upper_bounds_in(config: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The values that are upper bounds and do not compete with the others, by the name of the choice.
+
+    Args:
+        config: As read from its file.
+
+    Raises:
+        ConfigError: If one is none of the choices.
+    """
+    found = files_in(config)
+    if found is None:
+        return {}
+    name, files = found
+    bounds = frozenset(map(str, config.get(f'{name}{BOUNDS}') or ()))
+    if bounds - files.keys():
+        raise ConfigError(
+            f'{name}{BOUNDS}: found {", ".join(sorted(bounds - files.keys()))}, expected some of {", ".join(files)}'
+        )
+    return {name: bounds} if bounds else {}
+
+
 def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
     """The file that a config of files stands for.
 
     A config with ``method_configs = dict(arml='arml_tiny_ebhi.py', oeem='oeem/oeem_tiny_ebhi.py')`` and
     ``method = 'arml'`` is the first of them; with the override ``method=oeem`` it is the second. Nothing of the
-    choice is left in what is resolved, so a run is the same whichever way it was asked for.
+    choice is left in what is resolved, so a run is the same whichever way it was asked for. Beside them may stand
+    ``method_upper_bounds``, which is for reports.
 
     Args:
         config: As read from its file; of one that names files the default is taken out.
@@ -46,11 +70,12 @@ def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[
     if found is None:
         return None
     name, files = found
-    more = [key for key in config if key not in (name, f'{name}{ENDING}')]
+    upper_bounds_in(config)
+    more = [key for key in config if key not in (name, f'{name}{ENDING}', f'{name}{BOUNDS}')]
     if more or name not in config:
         raise ConfigError(
-            f'config {config.filename}: a file with {name}{ENDING} holds these and {name}, the default, and '
-            f'nothing else; found {", ".join(more) or f"no {name}"}'
+            f'config {config.filename}: a file with {name}{ENDING} holds these, {name}, the default, and perhaps '
+            f'{name}{BOUNDS}, and nothing else; found {", ".join(more) or f"no {name}"}'
         )
     rest = dict(overrides)
     return Path(config.filename).parent / files[chosen_value(config, name, list(files), rest)], rest

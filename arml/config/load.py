@@ -22,7 +22,7 @@ from arml.errors import ConfigError
 KNOWN = (
     'pipeline', 'title', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store',
 )  # fmt: skip
-#: Stands for ``title`` in the rows of stages.
+#: Stands for ``title`` in the rows of stages, and for the config's own in a title that a choice sets.
 TITLE = '{title}'
 
 
@@ -96,6 +96,8 @@ def resolve_config(
         path, rest = chosen
         return resolve_config(read_config(path), rest, for_run)
     overrides = take_choices(config, overrides or {})
+    if TITLE in str(overrides.get('title')):
+        overrides['title'] = overrides['title'].replace(TITLE, _title_of(config))
     check_top_level(config)
     if overrides:
         forget(config)

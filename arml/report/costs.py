@@ -80,9 +80,8 @@ def costs_section(content: Mapping[str, Any]) -> str:
         'are counted for each of them, and parts of a model that join it in a later epoch from the first step on.\n'
         '- Parameters: of the tested model, all its networks, frozen ones too. GFLOP: products and convolutions of one '
         'tile at the size that enters the network, views included; a multiplication and an addition are two. '
-        'Tiles/s: from preprocessed tiles to masks. Peak memory: of the largest training that the result needs, over '
-        'what was there '
-        'before it.\n\n'
+        'Tiles/s: from preprocessed tiles to masks. Peak memory: of the largest training that the result needs, its '
+        'weights included, on a CPU as on a GPU; without the program itself.\n\n'
         f'Made by `{content.get("command", "benchmark.py cost")}`.'
     )
 

@@ -1,7 +1,7 @@
 """The report on one sweep that is a grid: table, tests, the paper beside, plots, what is missing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from arml.atomic import write_text
 from arml.errors import ConfigError
 from arml.report import paper_comparison as beside_paper
 from arml.report import provenance
+from arml.report.comparators import BEST_OTHER
 from arml.report.grid_plots import grid_plots
-from arml.report.labels import assignment, markdown_escape, parameter_title, value_title
+from arml.report.labels import assignment, label_of, markdown_escape, parameter_title, value_title
 from arml.report.options import ReportOptions
 from arml.report.paper_tables import PaperTable, paper_table
 from arml.report.rows import RESULT
@@ -63,7 +64,8 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         ArmlError: If a file cannot be written.
     """
     groups, names = lines_of(runs, options)
-    comparator = comparator_of(runs.name, groups, options)
+    asked = comparator_of(runs.name, groups, options)
+    comparator = asked if isinstance(asked, Group) else None
     paper = paper_table(runs.tag) if runs.tag else None
     refusal = '' if paper is None else beside_paper.why_not(
         paper, runs.dataset, options.row, options.protocol
@@ -74,7 +76,7 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         paper, groups, runs.dataset if own else beside_paper.PAPER_DATASET
     )  # fmt: skip
     table = scores_table(
-        groups, names, runs.classes, options.row, options.metric, options.protocol, comparator,
+        groups, names, runs.classes, options.row, options.metric, options.protocol, asked,
         options.test, options.correction, paper_rows if own else None,
     )  # fmt: skip
     check_metric(runs, table, options)
@@ -93,7 +95,7 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
     data: dict[str, Any] = {
         'sweep': runs.name, 'method': runs.method, 'rows': list(options.rows),
         'protocol': options.protocol, 'metric': table.metric, 'test': options.test,
-        'comparator': comparator and dict(comparator.values), 'dagger': options.correction,
+        'comparator': dict(comparator.values) if comparator else asked, 'dagger': options.correction,
         'made_with': made, 'lines': [_line(line, options.row) for line in table.lines],
         'notes': notes,
     }  # fmt: skip
@@ -101,6 +103,14 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
         sections += [
             f'### Against {markdown_escape(assignment(comparator.values))}',
             beside_paper.tests_table(table, comparator.label),
+        ]
+    if table.best_other:
+        data['pairs'] = pairs = beside_paper.pairs_of(table)
+        sections += [
+            '### The best method of each column against the best of the others',
+            beside_paper.pairs_table(pairs)
+            if pairs
+            else 'No column has two methods with all their seeds.',
         ]
     if paper is not None:
         text, data['paper'] = _paper_section(
@@ -128,23 +138,31 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
 
 def lines_of(runs: SweepRuns, options: ReportOptions) -> tuple[list[Group], list[str]]:
     """The lines of a grid's table, and the parameters that they differ by."""
-    groups, names = split_by_row(groups_of(runs.entries), options.rows), varied(runs.entries)
-    return groups, [*names, RESULT] if len(options.rows) > 1 else names
+    groups = [
+        replace(group, upper_bound=runs.is_upper_bound(group.values))
+        for group in groups_of(runs.entries)
+    ]
+    names = varied(runs.entries)
+    return split_by_row(groups, options.rows), [*names, RESULT] if len(options.rows) > 1 else names
 
 
-def comparator_of(name: str, groups: Sequence[Group], options: ReportOptions) -> Group | None:
-    """The line of a sweep that is one of the comparators a user names; None if none is.
+def comparator_of(
+    name: str, groups: Sequence[Group], options: ReportOptions
+) -> Group | str | None:  # fmt: skip
+    """The line of a sweep that is one of the comparators a user names; else ``'best-other'`` if that is; else None.
 
     Raises:
         ConfigError: If two are.
     """
-    found = {text: find_group(groups, text) for text in options.comparators}
-    found = {text: group for text, group in found.items() if group is not None}
+    lines = {text: find_group(groups, text) for text in options.comparators}
+    found = {text: group for text, group in lines.items() if group is not None}
     if len(found) > 1:
         raise ConfigError(
             f'--comparator: found {" and ".join(found)}, both lines of the sweep {name}; its other lines '
             'can be tested against one'
         )
+    if not found and BEST_OTHER in options.comparators:
+        return BEST_OTHER
     return next(iter(found.values()), None)
 
 
@@ -195,20 +213,32 @@ def notes_of(
     ]
     if len(table.lines) > 1:
         notes.append('Bold: the highest mean of a column, among lines with all their seeds.')
+    bounds = [line.group.label for line in table.lines if line.group.upper_bound]
+    if bounds:
+        notes.append(
+            f'Upper bounds, which compete neither for bold nor for †: {"; ".join(bounds)}.'
+        )
+    for group in (line.group for line in table.lines if line.group.alike):
+        own = {name: value for name, value in group.values.items() if name != RESULT}
+        others = '; '.join(label_of(values) for values in group.alike)
+        notes.append(f'Maps are printed once: those of {label_of(own)} are those of {others}, too.')
     if any(value_title(k, v) == '∞' for line in table.lines for k, v in line.group.values.items()):
         notes.append('ω = ∞ (drop): pixels on which the two other networks disagree are left out.')
-    if comparator is None:
-        if len(table.lines) > 1:
-            notes.append('No line was named to compare with (--comparator), so nothing is tested.')
-    else:
+    seeds = 0
+    if table.best_other:
+        notes.append(_best_other_note(table, options))
+        seeds = min((test.n for line in table.lines for test in line.tests.values()), default=0)
+    elif comparator is not None:
         notes.append(_dagger_note(table, comparator, title, options))
         seeds = len(comparator.scores(options.row, table.metric))
-        if 1 < seeds < MANY_SEEDS:
-            notes.append(
-                f'Few seeds: with n = {seeds} on both sides an observed difference below '
-                f'{smallest_seen(seeds):.1f} standard deviations of a line cannot reach p < {LEVEL} '
-                "(Student's t-test, uncorrected). No dagger does not mean no difference."
-            )
+    elif len(table.lines) > 1:
+        notes.append('No line was named to compare with (--comparator), so nothing is tested.')
+    if 1 < seeds < MANY_SEEDS:
+        notes.append(
+            f'Few seeds: with n = {seeds} on both sides an observed difference below '
+            f'{smallest_seen(seeds):.1f} standard deviations of a line cannot reach p < {LEVEL} '
+            "(Student's t-test, uncorrected). No dagger does not mean no difference."
+        )
     if any(line.missing for line in table.lines):
         notes.append('Lines without all their seeds say so (2 of 3); the missing cells are listed.')
     return notes
@@ -231,6 +261,25 @@ def _dagger_note(table: ScoresTable, comparator: Group, title: str, options: Rep
         f'† {title} differs from {assignment(comparator.values)}: p < {LEVEL}, '
         f'{beside_paper.title_of_test(options.test)}, {which}. Raw and corrected p of every score are in '
         'report.json.'
+    )
+
+
+def _best_other_note(table: ScoresTable, options: ReportOptions) -> str:
+    count = sum(test.p == test.p for line in table.lines for test in line.tests.values())
+    if not count:
+        return (
+            'The best method could not be tested against another one: that needs two methods with two '
+            'seeds each, and some spread.'
+        )
+    which = (
+        f'Holm-corrected over the {count} columns that could be tested'
+        if options.correction == 'holm'
+        else 'not corrected for the number of columns'
+    )
+    return (
+        f'† the best method of a column differs from the best of the other methods: p < {LEVEL}, '
+        f'{beside_paper.title_of_test(options.test)}, {which}. The means choose the pair, so p is about '
+        'these two and ranks nothing else; pairs with raw and corrected p stand below and in report.json.'
     )
 
 

@@ -41,6 +41,11 @@ class Model:
     rows: Sequence[Mapping[str, Any]]
 
     @property
+    def name(self) -> str:
+        """Path of its file below ``configs``, without the ending: no two files have one."""
+        return self.config.removeprefix('configs/').removesuffix('.py')
+
+    @property
     def seeds(self) -> list[Any]:
         """Its seeds, ascending."""
         return sorted(row['seed'] for row in self.rows)
@@ -96,7 +101,7 @@ def zoo_page(models: Sequence[Model], command: str) -> str:
         rows = [
             [
                 markdown_escape(model.title),
-                f'[`{model.config.removeprefix("configs/")}`](../{model.config})',
+                f'[`{model.name}.py`](../{model.config})',
                 _score(model, 'maps', 'mIoU'),
                 *(_score(model, 'segmentor', name) for name in ('mIoU', 'mDice', 'ACC')),
                 ', '.join(map(str, model.seeds)),
@@ -131,7 +136,7 @@ def metafile(models: Sequence[Model], command: str) -> str:
     ]
     listed = [
         {
-            'Name': model.config.rsplit('/', 1)[-1].removesuffix('.py'),
+            'Name': model.name,
             'In Collection': model.title,
             'Config': model.config,
             'Metadata': {'Seeds': model.seeds, 'Commits': model.commits},

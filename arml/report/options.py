@@ -16,7 +16,8 @@ class ReportOptions:
         protocol: ``'A'`` or ``'B'``.
         test: Key of :data:`arml.report.stats.TESTS`.
         correction: What a dagger means: ``'holm'`` or ``'none'``.
-        comparators: Names of lines to test against; a sweep takes the one that it has.
+        comparators: Names of lines to test against; a sweep takes the one that it has, else ``'best-other'`` if it is
+            among them: the best method of each column is tested against the best of the others.
         paper_n: Runs behind the paper's rows with a spread, as the user says; None: not tested.
         tiles: Whether a picture may show tiles of the data.
         costs: What ``benchmark.py cost --out`` wrote; None: no table of costs.

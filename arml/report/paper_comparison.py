@@ -188,13 +188,10 @@ def tests_table(table: ScoresTable, comparator: str) -> str:
         test = line.tests.get(table.metric)
         if test is None:
             continue
-        interval = (
-            '–' if math.isnan(test.low) else f'{signed(test.low)} to {signed(test.high)}'
-        )  # fmt: skip
         lines.append(
             [
                 markdown_escape(line.group.label), f'{test.n}, {test.n_reference}',
-                signed(test.difference), interval, p_text(test.p), p_text(test.p_holm),
+                signed(test.difference), _interval(test.low, test.high), p_text(test.p), p_text(test.p_holm),
                 number(test.hedges_g).replace('-', '−'),
             ]
         )  # fmt: skip
@@ -203,6 +200,54 @@ def tests_table(table: ScoresTable, comparator: str) -> str:
         'p', 'p (Holm)', 'Hedges g',
     ]  # fmt: skip
     return _table(lines, head, texts=1)
+
+
+def pairs_of(table: ScoresTable) -> list[dict[str, Any]]:
+    """The best method of each column and the best of the others: their means, and the test between them.
+
+    Args:
+        table: Tested so (:attr:`ScoresTable.best_other`).
+
+    Returns:
+        One entry a column that has such a pair: ``score, best, mean, other, other_mean, test``.
+    """
+    lines = {line.group.label: line for line in table.lines}
+    found = []
+    for name in table.columns:
+        for line in table.lines:
+            test = line.tests.get(name)
+            if test is not None:
+                other = lines[test.reference]
+                found.append(
+                    {
+                        'score': name, 'best': line.group.label, 'mean': line.scores[name].mean,
+                        'other': other.group.label, 'other_mean': other.scores[name].mean, 'test': vars(test),
+                    }
+                )  # fmt: skip
+    return found
+
+
+def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """:func:`pairs_of` in Markdown."""
+    lines = []
+    for each in pairs:
+        test = each['test']
+        lines.append(
+            [
+                score_title(each['score'].replace('IoU.', '')), markdown_escape(each['best']), number(each['mean']),
+                markdown_escape(each['other']), number(each['other_mean']), f'{test["n"]}, {test["n_reference"]}',
+                signed(test['difference']), _interval(test['low'], test['high']), p_text(test['p']),
+                p_text(test['p_holm']), number(test['hedges_g']).replace('-', '−'),
+            ]
+        )  # fmt: skip
+    head = [
+        'column', 'best', 'mean', 'best other', 'its mean', 'n', 'difference', '95 % interval', 'p', 'p (Holm)',
+        'Hedges g',
+    ]  # fmt: skip
+    return tabulate(
+        lines, head, tablefmt='pipe', disable_numparse=True,
+        colalign=('left', 'left', 'right', 'left', *['right'] * 7),
+    )  # fmt: skip
 
 
 def score_title(name: str) -> str:
@@ -221,6 +266,10 @@ def p_text(p: float) -> str:
     if math.isnan(p):
         return '–'
     return '< 0.001' if p < 0.001 else f'{p:.3f}'
+
+
+def _interval(low: float, high: float) -> str:
+    return '–' if math.isnan(low) else f'{signed(low)} to {signed(high)}'
 
 
 def _table(lines: list[list], head: list[str], texts: int) -> str:

@@ -7,6 +7,8 @@ from arml.errors import DataError
 
 #: What every method has, whatever its lines are called, by the stage that tests it.
 ROLES = {'test': 'segmentor', 'cam_test': 'maps'}
+#: What several methods may have in common, as they read one classifier.
+MAPS = 'maps'
 #: The lines of before their stage stood in them.
 OLDER = {'ARML': 'segmentor', 'raw CAM': 'maps'}
 #: The line that is read where none is asked for.

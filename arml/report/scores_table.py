@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from arml.report.comparators import BEST_OTHER, tests_of
 from arml.report.labels import (
     latex_escape,
     markdown_escape,
@@ -14,7 +15,7 @@ from arml.report.labels import (
     value_title,
 )
 from arml.report.paper_tables import PaperRow
-from arml.report.stats import LEVEL, Comparison, Summary, compare, holm, summarise
+from arml.report.stats import LEVEL, Comparison, Summary, summarise
 from arml.report.sweep_cells import Group
 from arml.report.table import PREFIXES, columns, header, number
 
@@ -27,7 +28,7 @@ class Line:
         group: Its cells.
         scores: Summary by name of the score.
         seeds: Single values by name of the score and seed.
-        tests: Comparison with the comparator by name of the score; empty without one, and for it itself.
+        tests: Comparison with the comparator, or of the best with the best other method, by name of the score.
         paper: The paper's row, where it can be compared.
     """
 
@@ -54,6 +55,7 @@ class ScoresTable:
         metric: The score that is tested and that the paper's column is of, as in the ledger.
         correction: What a dagger means: ``'holm'`` or ``'none'``.
         lines: The lines, in the order of the sweep.
+        best_other: Whether in each column the best method was tested against the best of the others.
     """
 
     names: Sequence[str]
@@ -62,6 +64,7 @@ class ScoresTable:
     metric: str
     correction: str
     lines: Sequence[Line]
+    best_other: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -77,18 +80,22 @@ class ScoresTable:
         return [titles.get(name.removeprefix(prefix), name) for name in self.columns]
 
     def best(self, name: str) -> float:
-        """The highest mean of a score among lines with all seeds; NaN below two such lines."""
-        means = [
-            line.scores[name].mean
-            for line in self.lines
-            if line.scores[name].n == line.scores[name].expected
-        ]
+        """The highest mean of a score among lines that compete and have all seeds; NaN below two such lines."""
+        means = [line.scores[name].mean for line in self.lines if self._competes(line, name)]
         return max(means) if len(means) > 1 else math.nan
 
+    def is_best(self, line: Line, name: str) -> bool:
+        """Whether a line competes and has the highest mean of a score."""
+        return self._competes(line, name) and line.scores[name].mean == self.best(name)
+
+    @staticmethod
+    def _competes(line: Line, name: str) -> bool:
+        return line.scores[name].n == line.scores[name].expected and not line.group.upper_bound
+
     def has_dagger(self, line: Line, name: str) -> bool:
-        """Whether a difference to the comparator is marked; only those of ``metric`` are."""
+        """Whether a difference is marked; to a comparator only those of ``metric`` are."""
         test = line.tests.get(name)
-        if test is None or name != self.metric:
+        if test is None or not (self.best_other or name == self.metric):
             return False
         return (test.p_holm if self.correction == 'holm' else test.p) < LEVEL
 
@@ -100,7 +107,7 @@ def scores_table(
     row: str,
     metric: str = 'mIoU',
     protocol: str = 'A',
-    comparator: Group | None = None,
+    comparator: Group | str | None = None,
     test: str = 'welch',
     correction: str = 'holm',
     paper: Mapping[int, PaperRow] | None = None,
@@ -114,29 +121,24 @@ def scores_table(
         row: Which line of the runs' own tables is read, e.g. ``ARML``.
         metric: The score that matters, without the protocol's prefix.
         protocol: ``'A'`` or ``'B'``.
-        comparator: The group that the others are tested against; None: no tests.
+        comparator: The group that the others are tested against, or
+            :data:`arml.report.comparators.BEST_OTHER`; None: no tests.
         test: Key of :data:`arml.report.stats.TESTS`.
-        correction: What a dagger means: ``'holm'`` (over the lines of one score) or ``'none'``.
+        correction: What a dagger means: ``'holm'`` (over the lines of one score; of the best against the best other
+            method over the scores) or ``'none'``.
         paper: Row of the paper by position of the group.
 
     Raises:
         DataError: If a finished run has no such row.
     """
     table = ScoresTable(
-        names, classes, protocol, PREFIXES[protocol] + metric, correction, lines=[]
+        names, classes, protocol, PREFIXES[protocol] + metric, correction, lines=[],
+        best_other=comparator == BEST_OTHER,
     )  # fmt: skip
     values = [
         {name: group.scores(row, name) for name in table.columns} for group in groups
     ]  # fmt: skip
-    tests: list[dict[str, Comparison]] = [{} for _ in groups]
-    if comparator is not None:
-        place = next(index for index, group in enumerate(groups) if group is comparator)
-        others = [index for index in range(len(groups)) if index != place]
-        for name in table.columns:
-            found = [compare(values[index][name], values[place][name], test) for index in others]
-            corrected = holm([each.p for each in found])
-            for index, each, p in zip(others, found, corrected, strict=True):
-                tests[index][name] = Comparison(**{**vars(each), 'p_holm': p})
+    tests = tests_of(groups, values, table.columns, comparator, test)
     for index, group in enumerate(groups):
         expected = len(group.entries)
         scores = {
@@ -214,7 +216,6 @@ def _frame(table: ScoresTable, score_text, escape) -> pd.DataFrame:
     heads = [escape(parameter_title(name)) for name in table.names] or ['']
     heads += ['n', *map(escape, table.titles)]
     heads += [f'paper {escape(title)}', 'difference'] if with_paper else []
-    best = {name: table.best(name) for name in table.columns}
     rows = []
     for line in table.lines:
         cells = [escape(value_title(n, line.group.values[n])) for n in table.names] or ['all']
@@ -223,12 +224,9 @@ def _frame(table: ScoresTable, score_text, escape) -> pd.DataFrame:
             score = line.scores[name]
             few = score.n not in (0, line.scores[table.metric].n)
             cells.append(
-                score_text(
-                    score, score.mean == best[name] and score.n == score.expected,
-                    table.has_dagger(line, name),
-                )
+                score_text(score, table.is_best(line, name), table.has_dagger(line, name))
                 + (f' (n={score.n} of {score.expected})' if few else '')
-            )  # fmt: skip
+            )
         if with_paper:
             theirs = line.paper.scores.get(table.metric) if line.paper else None
             ours = line.scores[table.metric].mean

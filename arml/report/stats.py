@@ -61,7 +61,8 @@ class Comparison:
         high: Upper end.
         p: Raw p-value; NaN where no test can be made.
         hedges_g: Effect size; NaN below two values a side or without any spread.
-        p_holm: p-value corrected over the comparisons of one score; NaN as ``p``.
+        p_holm: p-value corrected over the family of comparisons; NaN as ``p``.
+        reference: What is compared with, for a reader.
     """
 
     test: str
@@ -73,6 +74,7 @@ class Comparison:
     p: float
     hedges_g: float
     p_holm: float = math.nan
+    reference: str = ''
 
 
 def summarise(values: Sequence[float], expected: int) -> Summary:

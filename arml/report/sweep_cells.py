@@ -10,7 +10,7 @@ from typing import Any
 from arml.errors import DataError
 from arml.report.labels import label_of
 from arml.report.result import load_result, newest_by_run
-from arml.report.rows import RESULT, find_row, row_of
+from arml.report.rows import MAPS, RESULT, find_row, role_of, row_of
 
 SEED = 'randomness.seed'
 #: What lines of older versions lack, and the result in the work dir has.
@@ -78,6 +78,7 @@ class SweepRuns:
         entries: Of a grid: one per combination; of a search: one per run.
         strangers: Finished lines of the ledger that are no cells of the sweep as it is now.
         logarithmic: Parameters of a search that are drawn on a logarithmic scale.
+        upper_bounds: Values of a parameter that are upper bounds, by its name.
     """
 
     name: str
@@ -89,11 +90,16 @@ class SweepRuns:
     entries: Sequence[Entry]
     strangers: int = 0
     logarithmic: frozenset[str] = frozenset()
+    upper_bounds: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[Entry]:
         """The finished ones."""
         return [entry for entry in self.entries if entry.status == 'finished']
+
+    def is_upper_bound(self, values: Mapping[str, Any]) -> bool:
+        """Whether a combination of values is an upper bound."""
+        return any(str(values.get(name)) in known for name, known in self.upper_bounds.items())
 
     @cached_property
     def dataset(self) -> str:
@@ -194,10 +200,14 @@ class Group:
     Attributes:
         values: The varied parameters but the seed, by dotted path.
         entries: Its cells, one a seed.
+        upper_bound: Whether it is shown beside the others and does not compete with them.
+        alike: Values of further groups whose maps it stands for.
     """
 
     values: Mapping[str, Any]
     entries: list[Entry] = field(default_factory=list)
+    upper_bound: bool = False
+    alike: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -248,18 +258,42 @@ def split_by_row(groups: Iterable[Group], rows: Sequence[str]) -> list[Group]:
 
     Returns:
         A group for each row that its finished runs have, told apart by the value of ``result``; each reads its
-        line under the name of the first row. A group without a finished run is of the first row.
+        line under the name of the first row. A group without a finished run is of the first row. Maps that are one
+        product are one group, the first that has them, which names the others (:attr:`Group.alike`).
     """
     groups = list(groups)
     if len(rows) < 2:
         return groups
-    found = []
+    found: list[Group] = []
     for group in groups:
         done = [entry for entry in group.entries if entry.status == 'finished']
         for name in rows:
             if not done and name == rows[0] or any(find_row(e.row['rows'], name) for e in done):
                 entries = [_reading(entry, name, rows[0]) for entry in group.entries]
-                found.append(Group({**group.values, RESULT: name}, entries))
+                one = Group({**group.values, RESULT: name}, entries, group.upper_bound)
+                twin = next((each for each in found if _same_maps(one, each)), None)
+                if twin is None:
+                    found.append(one)
+                else:
+                    twin.alike.append(group.values)
+    return found
+
+
+def _same_maps(group: Group, other: Group) -> bool:
+    """Whether all maps of a group are products of another one, too."""
+    ours, theirs = _maps_of(group), _maps_of(other)
+    return bool(ours) and None not in ours.values() and ours.items() <= theirs.items()
+
+
+def _maps_of(group: Group) -> dict[Any, Any]:
+    """Key of the product that the maps of a group are tested in, by seed; of other lines none."""
+    found = {}
+    for entry in group.entries:
+        if entry.status == 'finished':
+            (line,) = entry.row['rows']
+            if role_of(line) == MAPS:
+                stage = (entry.row.get('stages') or {}).get(line.get('stage')) or {}
+                found[entry.seed] = stage.get('key')
     return found
 
 

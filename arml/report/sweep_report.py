@@ -6,6 +6,7 @@ from typing import Any
 
 from arml.atomic import write_json, write_text
 from arml.errors import ConfigError
+from arml.report.comparators import BEST_OTHER
 from arml.report.costs import costs_section, load_costs
 from arml.report.grid_report import SweepReport, grid_report, lines_of
 from arml.report.options import ReportOptions
@@ -73,14 +74,14 @@ def check_comparators(sweeps: Sequence[SweepRuns], options: ReportOptions) -> No
     """
     grids = [lines_of(runs, options)[0] for runs in sweeps if runs.method == 'grid']
     for text in options.comparators:
-        if not any(find_group(groups, text) for groups in grids):
+        if text != BEST_OTHER and not any(find_group(groups, text) for groups in grids):
             lines = '; '.join(
                 ', '.join(','.join(f'{k}={v}' for k, v in group.values.items()) for group in groups)
                 for groups in grids
             )
             raise ConfigError(
                 f'--comparator: found {text!r}, expected one line of a sweep: its value, or KEY=VALUE with commas '
-                f'between. There are {lines or "no grids"}'
+                f'between; or {BEST_OTHER}. There are {lines or "no grids"}'
             )
 
 

@@ -4,10 +4,11 @@ _base_ = [
     '../_base_/classifiers/resnet38_mlps.py',
     '../_base_/segmentors/mlps.py',
     '../_base_/networks/deeplabv3plus_resnet101_d16.py',
-    '../_base_/schedules/segmentor_mlps.py',
+    '../_base_/schedules/segmentor_10e.py',
     '../_base_/datasets/luad.py',
     '../_base_/pipelines/mlps.py',
     '../_base_/choices/start.py',
+    '../_base_/choices/schedule_mlps.py',
 ]
 
 # One run gives the masks of three layers; the last is called final.

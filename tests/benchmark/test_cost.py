@@ -1,13 +1,16 @@
 """What methods cost, of short runs of the real stages."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 from conftest import ROOT
 from tiny_run import CONFIG
 from torch import nn
 
 from arml.benchmark import run_benchmark
-from arml.benchmark.cost_run import parameters_of, shortened
-from arml.benchmark.harness import Harness
+from arml.benchmark.cost_run import _hook, bytes_of, parameters_of, shortened
+from arml.benchmark.harness import MB, Harness
 from arml.config import load_config
 from arml.errors import ArmlError, ConfigError
 from arml.methods.mlps.frozen import Frozen
@@ -40,6 +43,22 @@ def test_cost__a_frozen_network_counts_and_a_shared_one_once():
     model = nn.ModuleDict({'own': nn.Linear(3, 2), 'gate': Frozen(nn.Linear(5, 1, bias=False))})
     model['again'] = model['own']
     assert parameters_of(model) == 3 * 2 + 2 + 5
+    assert bytes_of(model) == 4 * (3 * 2 + 2 + 5)
+
+
+def test_cost__peak_memory_is_that_of_the_weights_and_what_the_training_adds():
+    """On a GPU all that torch allocates, weights included; so on a CPU, too."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    kept = torch.ones(8 * MB, device=device)  # there before, and no part of it
+    model = nn.Linear(4096, 4096, bias=False, device=device)  # 64 MB
+    watch = SimpleNamespace(seconds={}, steps={}, memory={})
+    hook = _hook(watch, 'segmentor')
+    hook.before_train(SimpleNamespace(model=model))
+    added = torch.ones(8 * MB, device=device)  # 32 MB
+    del added
+    hook.after_train(SimpleNamespace(model=model))
+    assert watch.memory['segmentor'] == pytest.approx(64 + 32, abs=4)
+    assert kept.numel() == 8 * MB
 
 
 @pytest.mark.parametrize(

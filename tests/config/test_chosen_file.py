@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from arml.config import load_config
-from arml.config.chosen_file import files_in
+from arml.config.chosen_file import files_in, upper_bounds_in
 from arml.config.load import read_config
 from arml.errors import ConfigError
 
@@ -38,6 +38,17 @@ def test_chosen_file__paths_count_from_the_folder_of_the_file_that_names_them(tm
     (tmp_path / 'inner' / 'one.py').write_text(f"_base_ = ['{TINY}']\n")
     (tmp_path / 'rows.py').write_text("method_configs = dict(one='inner/one.py')\nmethod = 'one'\n")
     assert load_config(tmp_path / 'rows.py').filename == str(tmp_path / 'inner' / 'one.py')
+
+
+def test_chosen_file__says_which_values_are_upper_bounds(rows):
+    tiny = ROOT / 'configs' / 'table1_tiny_ebhi.py'
+    assert upper_bounds_in(read_config(tiny)) == {'method': frozenset({'full_supervision'})}
+    assert load_config(tiny).to_dict() == load_config(TINY).to_dict()
+    for file in (rows, TINY):
+        assert upper_bounds_in(read_config(file)) == {}
+    rows.write_text(rows.read_text() + "method_upper_bounds = ['full']\n")
+    with pytest.raises(ConfigError, match='method_upper_bounds: found full, expected some of arml'):
+        load_config(rows)
 
 
 def test_chosen_file__errors(rows, tmp_path):

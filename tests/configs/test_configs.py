@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 from conftest import ROOT
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from shipped import CONFIGS, names
 
 from arml.config import load_config
@@ -66,6 +67,10 @@ def test_configs__load_and_build_everything(file, monkeypatch):
     for model in models(config):
         built = build(model)
         assert sum(p.numel() for p in built.parameters()) > 10_000
+        # All start their last convolutions as torch does, the template of ARML and those that it is compared with.
+        heads = [part for part in built.modules() if isinstance(part, BaseDecodeHead)]
+        assert bool(heads) is ('network' in model)
+        assert not any(head.init_cfg for head in heads)
     stages = build_stages(config)
     for index, stage in enumerate(stages):
         assert set(stage.needs) <= {before.name for before in stages[:index]}

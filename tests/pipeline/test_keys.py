@@ -63,6 +63,7 @@ def changed(before: dict, after: dict) -> set[str]:
         {'val_dataloader__batch_size': 1, 'test_dataloader__batch_size': 3,
          'classifier__val_dataloader__batch_size': 2},
         {'default_hooks__timer': None},
+        {'title': 'Another name'},
     ],
     ids=lambda overrides: next(iter(overrides)),
 )  # fmt: skip

@@ -44,6 +44,13 @@ def test_zoo_page__has_the_figures():
     assert 'Written by `the command`' in page
 
 
+def test_metafile__files_of_one_stem_have_names_of_their_own():
+    folders = ('configs/baselines', 'configs/baselines/full_supervision')
+    lines = [line(0, 50.0, folder, f'{folder}/pspnet_tiny_ebhi.py') for folder in folders]
+    names = [model['Name'] for model in yaml.safe_load(metafile(models_of(lines), 'x'))['Models']]
+    assert names == ['baselines/full_supervision/pspnet_tiny_ebhi', 'baselines/pspnet_tiny_ebhi']
+
+
 def test_metafile__is_openmmlabs():
     text = metafile(models_of(LINES), 'the command')
     assert text.startswith('# Written by the command')
@@ -53,6 +60,6 @@ def test_metafile__is_openmmlabs():
     arml = metafile(models_of([line(0, 50.0, 'h', 'configs/arml_tiny_ebhi.py', title='ARML')]), 'x')
     assert 'Mining Gold' in yaml.safe_load(arml)['Collections'][0]['Paper']['Title']
     (oeem,) = [m for m in content['Models'] if m['In Collection'] == 'OEEM']
-    assert oeem['Name'] == 'oeem_tiny_ebhi'
+    assert oeem['Name'] == 'oeem/oeem_tiny_ebhi'
     assert oeem['Results'][0]['Metrics'] == {'mIoU': 41.5, 'mDice': 53.5, 'ACC': 56.5}
     assert oeem['Metadata'] == {'Seeds': [0, 1], 'Commits': ['abcdef0']}

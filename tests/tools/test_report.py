@@ -77,6 +77,21 @@ def test_report__a_grid_from_its_ledger(place, fake_tissue, capsys):
     assert '- missing: `model.lambda_=0.1, randomness.seed=0`' in text
 
 
+def test_report__an_upper_bound_is_what_the_config_says(place, fake_tissue):
+    files = f"method_configs = dict(arml='{CONFIG}', full='{CONFIG.with_name('short.py')}')"
+    Path('rows.py').write_text(f"{files}\nmethod = 'arml'\nmethod_upper_bounds = ['full']\n")
+    text = Path('grid.yaml').read_text().replace(str(CONFIG), 'rows.py')
+    Path('rows.yaml').write_text(
+        text.replace('model.lambda_: {values: [0, 1e-1, 2]}', 'method: {values: [arml, full]}')
+    )
+    runs, _ = report.read_runs('rows.yaml', None, ['data_root=data', 'store=store'])
+    assert [runs.is_upper_bound(entry.parameters) for entry in runs.entries] == [False] * 2 + [
+        True
+    ] * 2
+    grid, _ = report.read_runs('grid.yaml', None, ['data_root=data', 'store=store'])
+    assert not any(grid.is_upper_bound(entry.parameters) for entry in grid.entries)
+
+
 def test_report__a_search_with_importances(place, fake_tissue, capsys):
     ledger = Ledger('kept.jsonl')
     for index in range(15):

@@ -6,6 +6,7 @@ backbone_choices = {
     'default': {},
     'resnest101': {},
     'resnet38': {
+        'title': 'ARML (ResNet38d)',
         'default_hooks.parameter_check.exceptions': [],
         'model.network.backbone': dict(
             _delete_=True,
@@ -17,6 +18,7 @@ backbone_choices = {
             init_cfg=dict(type='Pretrained', checkpoint='data/weights/resnet38d.pth')),
     },
     'mit-b3': {
+        'title': 'ARML (MiT-B3)',
         'default_hooks.parameter_check.exceptions': [],
         'model.network.backbone': dict(
             _delete_=True,

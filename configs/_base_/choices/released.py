@@ -2,6 +2,7 @@
 # for the configs on ResNeSt-101; tiny sets what can show at CPU size, where optimiser, length and views of the maps are
 # those of all tiny configs.
 both = {
+    'title': '{title} (released)',
     'classifier.model.data_preprocessor.normalise': 'unit',
     'classifier.model.neck.softmax_dim': 'height',
     'classifier.model.neck.mask_self': False,
@@ -37,7 +38,6 @@ released_choices = {
     },
     'tiny': {
         **both,
-        'title': 'ARML (released)',
         'model.network.backbone.out_indices': (2, ),
     },
 }

@@ -4,6 +4,7 @@
 supervision_choices = {
     'labels': {},
     'masks': {
+        'title': '{title}, full supervision',
         'train_dataloader.dataset.masks': 'dense',
         'train_cfg.max_epochs': 32,
         'pipeline': [
@@ -16,10 +17,11 @@ supervision_choices = {
                 name='test',
                 type='arml.TestStage',
                 inputs=dict(checkpoint='segmentor/checkpoint'),
-                row='{title}, full supervision'),
+                row='{title}'),
         ],
     },
     'masks_from_scratch': {
+        'title': '{title}, full supervision',
         'train_dataloader.dataset.masks': 'dense',
         'train_cfg.max_epochs': 32,
         'pipeline': [
@@ -28,7 +30,7 @@ supervision_choices = {
                 name='test',
                 type='arml.TestStage',
                 inputs=dict(checkpoint='segmentor/checkpoint'),
-                row='{title}, full supervision'),
+                row='{title}'),
         ],
     },
 }

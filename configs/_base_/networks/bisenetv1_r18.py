@@ -11,6 +11,8 @@ auxiliary = dict(
     num_classes=4,
     norm_cfg=norm_cfg,
     align_corners=False,
+    # as of all templates here: ./pspnet.py
+    init_cfg=None,
     loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=1.0))
 network = dict(
     type='EncoderDecoder',
@@ -47,7 +49,9 @@ network = dict(
         dropout_ratio=0.1,
         num_classes=4,
         norm_cfg=norm_cfg,
-        align_corners=False),
+        align_corners=False,
+        # as of all templates here: ./pspnet.py
+        init_cfg=None),
     auxiliary_head=[dict(in_index=1, **auxiliary), dict(in_index=2, **auxiliary)],
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

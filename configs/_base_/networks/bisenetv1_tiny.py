@@ -19,6 +19,7 @@ network = dict(
             num_classes=4,
             norm_cfg=dict(type='BN', requires_grad=True),
             align_corners=False,
+            init_cfg=None,
             loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=1.0))
         for index in (1, 2)
     ])

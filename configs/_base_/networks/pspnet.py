@@ -13,7 +13,8 @@ network = dict(
         align_corners=False,
         # mmseg would start the last convolution at a deviation of 0.01. The relation losses do not
         # depend on the scale of the logits, so their gradient grows as that shrinks: at such a
-        # start it drowns the masks. torch's own start is used instead.
+        # start it drowns the masks. torch's own start is used instead; in all templates here, other
+        # heads included, so that no method starts from another point than ARML.
         init_cfg=None),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

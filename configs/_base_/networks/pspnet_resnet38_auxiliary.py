@@ -18,7 +18,9 @@ network = dict(
         dropout_ratio=0.1,
         num_classes=4,
         norm_cfg=dict(type='BN', requires_grad=True),
-        align_corners=False),
+        align_corners=False,
+        # as of all templates here: ./pspnet.py
+        init_cfg=None),
     auxiliary_head=dict(
         type='FCNHead',
         in_channels=1024,
@@ -30,6 +32,7 @@ network = dict(
         num_classes=4,
         norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
+        init_cfg=None,
         # Of this only the weight is read: the loss of all heads is model.mask_loss.
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4)),
     train_cfg=dict(),

@@ -27,6 +27,8 @@ network = dict(
         num_classes=4,
         norm_cfg=norm_cfg,
         align_corners=False,
+        # as of all templates here: ./pspnet.py
+        init_cfg=None,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True, loss_weight=0.4)),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

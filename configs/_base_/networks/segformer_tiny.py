@@ -3,8 +3,4 @@ _base_ = ['./segformer_mit-b3.py']
 
 network = dict(
     backbone=dict(embed_dims=16, num_layers=[1, 1, 1, 1], drop_path_rate=0.0, init_cfg=None),
-    decode_head=dict(
-        in_channels=[16, 32, 80, 128],
-        channels=64,
-        # mmseg's own start: no relation loss reads these logits
-        init_cfg=dict(_delete_=True, type='Normal', std=0.01, override=dict(name='conv_seg'))))
+    decode_head=dict(in_channels=[16, 32, 80, 128], channels=64))

@@ -12,4 +12,6 @@ network = dict(
         dropout_ratio=0.1,
         num_classes=4,
         norm_cfg=dict(type='BN', requires_grad=True),
-        align_corners=False))
+        align_corners=False,
+        # as of all templates here: ./pspnet.py
+        init_cfg=None))

@@ -67,7 +67,6 @@ def test_configs__published_numbers(name):
     assert config.pseudo_masks.maps.layers == ['b4_5', 'b5_2', 'bn7']
     assert config.model.mask_weights == dict(deep=0.6, middle=0.2, shallow=0.2)
     assert config.model.gate.threshold == 0.1
-    assert config.optim_wrapper.optimizer.lr == 0.01
     assert config.train_dataloader.batch_size == 20
     white = {'threshold': 200, 'min_size': 50} if name.endswith('luad') else None
     assert config.pseudo_masks.rule.get('white_area') == white
@@ -91,10 +90,21 @@ def test_configs__backbone_is_that_of_the_released_code():
         check_fit(backbone, torchvision.models.resnet101().state_dict(), 'torchvision://resnet101')
 
 
-def test_configs__the_head_learns_ten_times_as_fast():
+def test_configs__common_schedule_is_that_of_arml():
+    config, arml = load(FULL[0]), load_config(ROOT / 'configs' / 'arml_resnest101_bcss.py')
+    for name in ('optim_wrapper', 'param_scheduler', 'train_cfg'):
+        assert config[name] == arml[name]
+    assert load(FULL[0], schedule='common').to_dict() == config.to_dict()
+
+
+def test_configs__published_schedule_the_head_learns_ten_times_as_fast():
     from mmengine.optim import build_optim_wrapper
 
-    config = load(FULL[0])
+    config = load(FULL[0], schedule='published')
+    assert (config.train_cfg.max_epochs, config.param_scheduler[0].end) == (20, 20)
+    longer = load(FULL[0], schedule='published', **{'train_cfg.max_epochs': 30})
+    assert (longer.train_cfg.max_epochs, longer.param_scheduler[0].end) == (30, 30)
+    assert (longer.optim_wrapper, longer.model) == (config.optim_wrapper, config.model)
     model = build_on_meta(config.model.to_dict(), 'model')
     wrapper = build_optim_wrapper(model, config.optim_wrapper.to_dict())
     rates = {
