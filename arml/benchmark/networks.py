@@ -34,7 +34,7 @@ class Variant:
     """How a network is run, beside the plain way.
 
     Args:
-        channels_last: Keep maps and weights with the channels last in memory.
+        channels_last: Tiles with the channels last in memory, as ``arml.TissueDataPreProcessor`` can give them; maps follow.
         compile: Run backbone, neck and head through ``torch.compile``.
         amp: ``'bf16'`` or ``'fp16'``: autocast to it; the latter with mmengine's loss scaling and
             on a GPU only. None: float32.
@@ -65,15 +65,13 @@ class Variant:
     def place(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Move a network to the device, in training mode, and prepare it; in place."""
         network = network.to(device).train()
-        if self.channels_last:
-            network = network.to(memory_format=torch.channels_last)
         if self.compile:
             for part in _parts(network):
                 part.compile()
         return network
 
     def images(self, inputs: Tensor) -> Tensor:
-        """A batch of images in the memory format of the network."""
+        """A batch of images in the memory format of the variant."""
         return inputs.to(memory_format=torch.channels_last) if self.channels_last else inputs
 
     def context(self, device: torch.device) -> contextlib.AbstractContextManager:

@@ -30,6 +30,8 @@ class TissueDataPreProcessor(SegDataPreProcessor):
         normalise: ``'dataset'``, ``'tile'`` or ``'unit'``.
         epsilon: Smallest standard deviation of a channel, on 0..255, so that an empty tile stays
             finite.
+        channels_last: Give tiles with the channels last in memory. Convolutions keep that order, and on a CPU are
+            faster in it (``docs/benchmarks.md``); results differ by rounding.
         **kwargs: As of ``mmseg.SegDataPreProcessor``. ``mean`` and ``std`` (RGB, 0..255) are needed
             for ``'dataset'`` and not read otherwise, so that ``normalise`` can be changed alone.
 
@@ -38,7 +40,13 @@ class TissueDataPreProcessor(SegDataPreProcessor):
             ``epsilon`` is not above 0.
     """
 
-    def __init__(self, normalise: str = 'dataset', epsilon: float = EPSILON, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        normalise: str = 'dataset',
+        epsilon: float = EPSILON,
+        channels_last: bool = False,
+        **kwargs: Any,
+    ) -> None:
         if normalise not in NORMALISATIONS:
             raise ConfigError(
                 f'data_preprocessor.normalise: found {normalise!r}, expected one of '
@@ -64,6 +72,7 @@ class TissueDataPreProcessor(SegDataPreProcessor):
         super().__init__(**kwargs)
         self.normalise = normalise
         self.epsilon = epsilon
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def cast_data(self, data: Any) -> Any:
         """Copy all tensors to the device, those inside data samples too."""
@@ -106,7 +115,10 @@ class TissueDataPreProcessor(SegDataPreProcessor):
             batch = torch.stack(images)
         if self.normalise == 'tile':
             batch = normalise(batch, 'tile', epsilon=self.epsilon)
-        return {'inputs': batch, 'data_samples': samples}
+        return {
+            'inputs': batch.contiguous(memory_format=self.memory_format),
+            'data_samples': samples,
+        }
 
     def _converted(self, tiles: Tensor) -> Tensor:
         """RGB and, but for the statistics of tiles, normalised; float, (N, 3, H, W)."""

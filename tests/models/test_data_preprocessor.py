@@ -54,6 +54,15 @@ def test_preprocessor__equals_mmsegs_bit_for_bit(sizes, training, options, conve
         assert torch.equal(one.weight, other.weight)
 
 
+def test_preprocessor__channels_last_is_the_order_in_memory_alone():
+    options = dict(type='arml.TissueDataPreProcessor', mean=MEAN, std=STD, size=(8, 8))
+    expected = MODELS.build(options)(batch(EQUAL), True)['inputs']
+    found = MODELS.build({**options, 'channels_last': True})(batch(EQUAL), True)['inputs']
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.nn.Conv2d(3, 4, 3)(found).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_preprocessor__leaves_the_loaders_batch_alone():
     given = batch(EQUAL)
     before = given['inputs'][0].clone()
