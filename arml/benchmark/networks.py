@@ -34,7 +34,8 @@ class Variant:
     """How a network is run, beside the plain way.
 
     Args:
-        channels_last: Tiles with the channels last in memory, as ``arml.TissueDataPreProcessor`` can give them; maps follow.
+        channels_last: Tiles with the channels last in memory, as ``arml.TissueDataPreProcessor`` can give them;
+            maps follow.
         compile: Run backbone, neck and head through ``torch.compile``.
         amp: ``'bf16'`` or ``'fp16'``: autocast to it; the latter with mmengine's loss scaling and
             on a GPU only. None: float32.
