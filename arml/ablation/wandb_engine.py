@@ -22,6 +22,7 @@ from arml.atomic import unwritable
 from arml.errors import ArmlError
 from arml.pipeline import messages
 from arml.signals import sigterm_is_an_exit
+from arml.tracking.wandb_tracker import nobody_to_ask
 
 #: What the command of a sweep file ends with: W&B puts ``KEY=VALUE`` of each parameter here.
 ARGUMENTS = '${args_no_hyphens}'
@@ -134,8 +135,9 @@ def register(
     try:
         import wandb
 
-        found = wandb.sweep(registered(sweep, folder, fixed), entity=entity, project=project)
-        api = wandb.Api()
+        with nobody_to_ask():
+            found = wandb.sweep(registered(sweep, folder, fixed), entity=entity, project=project)
+            api = wandb.Api()
         place = (
             entity or api.settings['entity'] or api.default_entity,
             project or api.settings['project'],
