@@ -165,6 +165,9 @@ def main(argv=None) -> int:
 
 
 def run(args, sweep, cells, ledger, folder) -> int:
+    from arml.ablation.outcome import last_words
+    from arml.report.result import newest_by_run
+
     if args.dry_run:
         return print_commands(args, sweep, cells, ledger, folder)
     workers = args.workers or len(args.gpus) or 1
@@ -189,11 +192,11 @@ def run(args, sweep, cells, ledger, folder) -> int:
             grace=args.grace, warm=warm, retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
         )  # fmt: skip
         missing = run_sweep(work, cells, how)
-    statuses = ledger.statuses()
+    rows = newest_by_run(ledger.rows())
     for cell in missing:
-        word = statuses.get(cell.run, 'not finished')
+        row = rows.get(cell.run, {'status': 'not finished'})
         log = folder / (f'{cell.run}/log.txt' if args.engine == 'optuna' else 'agents')
-        print(f'{word}: {cell.title}; its log: {log}', file=sys.stderr)
+        print(f'{row["status"]}: {cell.title}; its log: {log}{last_words(row)}', file=sys.stderr)
     return 1 if missing else 0
 
 
@@ -253,25 +256,25 @@ def retry(args, sweep, ledger, folder) -> int:
 def print_status(args, sweep, cells, ledger, folder) -> None:
     from arml.ablation import as_options
     from arml.ablation.agent_runs import running_under_agents
-    from arml.ablation.export import newest_rows
+    from arml.ablation.outcome import last_words
     from arml.ablation.process import running_cells
     from arml.atomic import write_json
+    from arml.report.result import newest_by_run
 
     by_agents = running_under_agents(sweep, cells, folder, args.cfg_options)
-    statuses, running = ledger.statuses(), running_cells(folder) | by_agents.keys()
+    rows, running = newest_by_run(ledger.rows()), running_cells(folder) | by_agents.keys()
     failures, counted = ledger.failures(), ledger.counted_failures()
     titles = {cell.run: cell.title for cell in cells}
     if sweep.method != 'grid':
-        found = {row['run']: row['parameters'] for row in newest_rows(ledger.rows())}
-        for run, parameters in found.items():
-            titles[run] = ', '.join(as_options(parameters))
+        for run, row in rows.items():
+            titles[run] = ', '.join(as_options(row['parameters']))
         titles = {
             **titles,
             **{run: by_agents.get(run, 'see its log') for run in running - titles.keys()},
         }
     words, found = Counter(), []
     for run, title in titles.items():
-        word = statuses.get(run, 'to run')
+        word = rows[run]['status'] if run in rows else 'to run'
         if word == 'failed' and not counted[run]:  # forgiven by retry
             word = 'to run'
         if word != 'finished' and run in running:
@@ -279,7 +282,8 @@ def print_status(args, sweep, cells, ledger, folder) -> None:
         words[word] += 1
         found.append({'run': run, 'status': word, 'failures': failures[run], 'title': title})
         tries = f' (failed {failures[run]} times)' if failures[run] and word != 'finished' else ''
-        print(f'{run} {word:<8} {title}{tries}')
+        end = last_words(rows[run]) if word == 'failed' else ''
+        print(f'{run} {word:<8} {title}{tries}{end}')
     print(f'{len(titles)} cells: ' + ', '.join(f'{n} {word}' for word, n in words.items()))
     if args.out:
         write_json(args.out, {'sweep': sweep.name, 'counts': dict(words), 'cells': found})

@@ -105,9 +105,12 @@ def test_sweep__failed_and_missing_cells_are_named(tool, fake_tissue, monkeypatc
     status, _, error = tool('run', '--attempts', '1', '--workers', '2')
     assert status == 1
     assert 'failed: model.lambda_=0, randomness.seed=1; its log: work_dirs/sweeps/tiny/' in error
+    end = ''.join(f'    line {n}\n' for n in range(26, 30)) + '    error: as it was asked for\n'
+    assert error.endswith(f'/log.txt\n{end}')
+    assert error.count(end) == 2  # when it was given up, and at the end
     status, out, _ = tool('status')
     assert (status, out.splitlines()[-1]) == (0, '6 cells: 5 finished, 1 failed')
-    assert ' failed   model.lambda_=0, randomness.seed=1 (failed 1 times)' in out
+    assert f' failed   model.lambda_=0, randomness.seed=1 (failed 1 times)\n{end}' in out
     status, _, error = tool('run', '--attempts', '1')
     assert (status, '5 finished, 1 failed (retry gives them new tries), 0 to run' in error) == (
         1,
