@@ -296,9 +296,10 @@ def export(args, sweep, cells, ledger) -> int:
     runs = [cell.run for cell in cells] if sweep.method == 'grid' else None
     rows = newest_rows(ledger.rows(), runs)
     if args.to == 'wandb':
+        from arml.pipeline.messages import say
         from arml.tracking import export_ledger
 
-        count = export_ledger(rows, sweep, args.project, args.entity)
+        count = export_ledger(rows, sweep, args.project, args.entity, say)
         print(f'{sweep.name}: {count} runs written to W&B')
         return 0
     text = csv_table(rows) if args.to == 'csv' else json.dumps(rows, indent=2) + '\n'

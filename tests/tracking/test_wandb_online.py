@@ -92,8 +92,12 @@ def test_export__online_and_an_equal_cell_of_a_second_sweep_is_the_same_run(serv
         'parameters': {},
         'work_dir': str(folder / 'work'),
     }
+    used = [use['artifactID'] for use in server.uses]
     with environment(**{**OFFLINE, **server.environment(), 'WANDB_TAGS': 'mine,table3'}):
+        del server.uses[:]
         assert export_ledger([row], Named('first')) == 1
+        assert {use['artifactID'] for use in server.uses} == set(used)
+        assert {use['runName'] for use in server.uses} == {row['run']}
         kept = server.runs[row['run']]
         assert kept['exit'] == 0
         assert kept['summary']['test/mIoU'] == row['rows'][-1]['metrics']['mIoU']
