@@ -13,7 +13,7 @@ from arml.cli import HelpFormatter, run_tool
 #: Options of one engine, each with what it is without being given.
 OF_ENGINE = {
     'optuna': {
-        'attempts': 3, 'storage': None, 'heartbeat': 60, 'grace': 180, 'start': None, 'sampler': None,
+        'attempts': 3, 'storage': None, 'heartbeat': None, 'grace': None, 'start': None, 'sampler': None,
         'sampler_seed': 0,
     },
     'wandb': {'sweep_id': None, 'project': None, 'entity': None},
@@ -92,11 +92,11 @@ def add_running(parser):
     )  # fmt: skip
     parser.add_argument(
         '--heartbeat', type=at_least_one, metavar='SECONDS',
-        help='between two signs of life of a running cell (default: 60)',
+        help='between two signs of life of a running cell (default: the leaf sweep.heartbeat of the config)',
     )  # fmt: skip
     parser.add_argument(
         '--grace', type=at_least_one, metavar='SECONDS',
-        help='without a sign of life until a cell of another machine is taken for lost (default: 180)',
+        help='without a sign of life until a cell of another machine is taken for lost (default: sweep.grace)',
     )  # fmt: skip
     parser.add_argument(
         '--start', choices=['warm', 'fresh'],
@@ -182,14 +182,17 @@ def run(args, sweep, cells, ledger, folder) -> int:
         import torch
 
         from arml.ablation.queue import Work
-        from arml.ablation.run import How, run_sweep
+        from arml.ablation.run import How, intervals_of, run_sweep
 
         # Untried with a GPU, where cells are long and their start is short.
         warm = args.start == 'warm' or (args.start is None and not torch.cuda.is_available())
         work = Work(sweep, ledger, folder, args.cfg_options, args.attempts)
+        intervals = intervals_of(sweep, args.cfg_options)
+        given = {'heartbeat': args.heartbeat, 'grace': args.grace}
+        intervals.update({name: seconds for name, seconds in given.items() if seconds is not None})
         how = How(
-            workers=workers, gpus=args.gpus, storage=args.storage, heartbeat=args.heartbeat,
-            grace=args.grace, warm=warm, retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
+            workers=workers, gpus=args.gpus, storage=args.storage, warm=warm, **intervals,
+            retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
         )  # fmt: skip
         missing = run_sweep(work, cells, how)
     rows = newest_by_run(ledger.rows())
