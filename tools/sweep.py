@@ -13,7 +13,7 @@ from arml.cli import HelpFormatter, run_tool
 #: Options of one engine, each with what it is without being given.
 OF_ENGINE = {
     'optuna': {
-        'attempts': 3, 'storage': None, 'heartbeat': 60, 'grace': 180, 'start': None, 'sampler': None,
+        'attempts': 3, 'storage': None, 'heartbeat': None, 'grace': None, 'start': None, 'sampler': None,
         'sampler_seed': 0,
     },
     'wandb': {'sweep_id': None, 'project': None, 'entity': None},
@@ -92,11 +92,11 @@ def add_running(parser):
     )  # fmt: skip
     parser.add_argument(
         '--heartbeat', type=at_least_one, metavar='SECONDS',
-        help='between two signs of life of a running cell (default: 60)',
+        help='between two signs of life of a running cell (default: the leaf sweep.heartbeat of the config)',
     )  # fmt: skip
     parser.add_argument(
         '--grace', type=at_least_one, metavar='SECONDS',
-        help='without a sign of life until a cell of another machine is taken for lost (default: 180)',
+        help='without a sign of life until a cell of another machine is taken for lost (default: sweep.grace)',
     )  # fmt: skip
     parser.add_argument(
         '--start', choices=['warm', 'fresh'],
@@ -165,6 +165,9 @@ def main(argv=None) -> int:
 
 
 def run(args, sweep, cells, ledger, folder) -> int:
+    from arml.ablation.outcome import last_words
+    from arml.report.result import newest_by_run
+
     if args.dry_run:
         return print_commands(args, sweep, cells, ledger, folder)
     workers = args.workers or len(args.gpus) or 1
@@ -179,21 +182,24 @@ def run(args, sweep, cells, ledger, folder) -> int:
         import torch
 
         from arml.ablation.queue import Work
-        from arml.ablation.run import How, run_sweep
+        from arml.ablation.run import How, intervals_of, run_sweep
 
         # Untried with a GPU, where cells are long and their start is short.
         warm = args.start == 'warm' or (args.start is None and not torch.cuda.is_available())
         work = Work(sweep, ledger, folder, args.cfg_options, args.attempts)
+        intervals = intervals_of(sweep, args.cfg_options)
+        given = {'heartbeat': args.heartbeat, 'grace': args.grace}
+        intervals.update({name: seconds for name, seconds in given.items() if seconds is not None})
         how = How(
-            workers=workers, gpus=args.gpus, storage=args.storage, heartbeat=args.heartbeat,
-            grace=args.grace, warm=warm, retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
+            workers=workers, gpus=args.gpus, storage=args.storage, warm=warm, **intervals,
+            retry=args.command == 'retry', sampler=args.sampler, seed=args.sampler_seed,
         )  # fmt: skip
         missing = run_sweep(work, cells, how)
-    statuses = ledger.statuses()
+    rows = newest_by_run(ledger.rows())
     for cell in missing:
-        word = statuses.get(cell.run, 'not finished')
+        row = rows.get(cell.run, {'status': 'not finished'})
         log = folder / (f'{cell.run}/log.txt' if args.engine == 'optuna' else 'agents')
-        print(f'{word}: {cell.title}; its log: {log}', file=sys.stderr)
+        print(f'{row["status"]}: {cell.title}; its log: {log}{last_words(row)}', file=sys.stderr)
     return 1 if missing else 0
 
 
@@ -253,25 +259,25 @@ def retry(args, sweep, ledger, folder) -> int:
 def print_status(args, sweep, cells, ledger, folder) -> None:
     from arml.ablation import as_options
     from arml.ablation.agent_runs import running_under_agents
-    from arml.ablation.export import newest_rows
+    from arml.ablation.outcome import last_words
     from arml.ablation.process import running_cells
     from arml.atomic import write_json
+    from arml.report.result import newest_by_run
 
     by_agents = running_under_agents(sweep, cells, folder, args.cfg_options)
-    statuses, running = ledger.statuses(), running_cells(folder) | by_agents.keys()
+    rows, running = newest_by_run(ledger.rows()), running_cells(folder) | by_agents.keys()
     failures, counted = ledger.failures(), ledger.counted_failures()
     titles = {cell.run: cell.title for cell in cells}
     if sweep.method != 'grid':
-        found = {row['run']: row['parameters'] for row in newest_rows(ledger.rows())}
-        for run, parameters in found.items():
-            titles[run] = ', '.join(as_options(parameters))
+        for run, row in rows.items():
+            titles[run] = ', '.join(as_options(row['parameters']))
         titles = {
             **titles,
             **{run: by_agents.get(run, 'see its log') for run in running - titles.keys()},
         }
     words, found = Counter(), []
     for run, title in titles.items():
-        word = statuses.get(run, 'to run')
+        word = rows[run]['status'] if run in rows else 'to run'
         if word == 'failed' and not counted[run]:  # forgiven by retry
             word = 'to run'
         if word != 'finished' and run in running:
@@ -279,7 +285,8 @@ def print_status(args, sweep, cells, ledger, folder) -> None:
         words[word] += 1
         found.append({'run': run, 'status': word, 'failures': failures[run], 'title': title})
         tries = f' (failed {failures[run]} times)' if failures[run] and word != 'finished' else ''
-        print(f'{run} {word:<8} {title}{tries}')
+        end = last_words(rows[run]) if word == 'failed' else ''
+        print(f'{run} {word:<8} {title}{tries}{end}')
     print(f'{len(titles)} cells: ' + ', '.join(f'{n} {word}' for word, n in words.items()))
     if args.out:
         write_json(args.out, {'sweep': sweep.name, 'counts': dict(words), 'cells': found})
@@ -292,9 +299,10 @@ def export(args, sweep, cells, ledger) -> int:
     runs = [cell.run for cell in cells] if sweep.method == 'grid' else None
     rows = newest_rows(ledger.rows(), runs)
     if args.to == 'wandb':
+        from arml.pipeline.messages import say
         from arml.tracking import export_ledger
 
-        count = export_ledger(rows, sweep, args.project, args.entity)
+        count = export_ledger(rows, sweep, args.project, args.entity, say)
         print(f'{sweep.name}: {count} runs written to W&B')
         return 0
     text = csv_table(rows) if args.to == 'csv' else json.dumps(rows, indent=2) + '\n'

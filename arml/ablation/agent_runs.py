@@ -1,5 +1,6 @@
 """What W&B's agents run and have run, by the notes of ``agent_cell.py``; and its way into the ledger."""
 
+import contextlib
 import json
 import math
 import signal
@@ -14,13 +15,15 @@ from filelock import FileLock
 from arml.ablation.agent_cell import LOCK, LOG, NOTE
 from arml.ablation.cells import Cell, cell_of
 from arml.ablation.ledger import Ledger
-from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row
+from arml.ablation.live import Standing
+from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row, value_of
 from arml.ablation.process import is_running, last_lines
-from arml.ablation.search import validation_of
+from arml.ablation.queue import best
+from arml.ablation.search import is_constant, validation_of
 from arml.ablation.sweep_file import Sweep
-from arml.ablation.values import read_options
+from arml.ablation.values import as_options, read_options
 from arml.atomic import write_json
-from arml.errors import ArmlError
+from arml.errors import ArmlError, DataError
 from arml.pipeline.alone import LOCK as RUN_LOCK
 from arml.report.result import load_history
 from arml.tracking.note import FILE as TRACKING
@@ -118,6 +121,9 @@ class Collector:
         self._finished = set(ledger.finished())
         self._noted: dict[str, Cell] = {}  # by W&B's id of the run
         self._failed: dict[str, Cell] = {}
+        self._values: dict[str, float | None] = {}
+        self._varied = [name for name, values in sweep.parameters.items() if len(values) > 1]
+        self._varied += [name for name, space in sweep.space.items() if not is_constant(space)]
         # Of what was asked to end while nobody looked it cannot be told who asked: it has no line.
         self._settled = {run.place.name for run in self._runs() if run.note.get('asked')}
 
@@ -162,6 +168,35 @@ class Collector:
         """The cells of a grid without a result; of a search, those that failed."""
         cells = self._cells or self._failed
         return [cell for cell in cells.values() if cell.run not in self._finished]
+
+    def standing(self) -> Standing:
+        """How far the sweep is, as the last look left it: of a grid its cells, of a search what was handed out here."""
+        cells = self._cells or {cell.run: cell for cell in self._noted.values()}
+        ended = self.ledger.ended()
+        rows = {run: ended[run] for run in cells if run in ended}
+        done = [run for run in rows if run in self._finished]
+        failed = self._failed.keys() - self._finished
+        return Standing(
+            finished=len(done), failed=len(failed), pruned=len(rows) - len(done),
+            running=sum('exit' not in run.note and run.is_alive for run in self._runs()),
+            total=len(cells) if self._cells else self.sweep.run_cap,
+            best=best(
+                ((self._value(rows[run]), self._title(cells[run])) for run in done), self.sweep.goal
+            ),
+        )  # fmt: skip
+
+    def _title(self, cell: Cell) -> str:
+        """Its values of what is not the same in all cells."""
+        given = cell.parameters
+        return ', '.join(as_options({name: given[name] for name in self._varied if name in given}))
+
+    def _value(self, row: Mapping[str, Any]) -> float | None:
+        if row['run'] not in self._values:
+            self._values[row['run']] = None
+            with contextlib.suppress(DataError):  # it has no such score
+                value = value_of(row, self.sweep.metric, self.sweep.goal)
+                self._values[row['run']] = value
+        return self._values[row['run']]
 
     def _settle(self, run: AgentRun, cell: Cell) -> None:
         if cell.run in self._finished:

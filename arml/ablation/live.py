@@ -11,6 +11,9 @@ from typing import TextIO
 from arml.pipeline import messages
 from arml.progress import duration
 
+#: Characters of a line that its beginning, the sweep's name, keeps before the title of the best gives way, too.
+SHORT = 12
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -34,21 +37,45 @@ class Standing:
         """Cells of which nothing more comes."""
         return self.finished + self.pruned + self.failed
 
-    def line(self, left: float | None = None) -> str:
-        """In one line.
+    def facts(self, left: float | None = None) -> str:
+        """In one line, all but the title of the best.
 
         Args:
             left: Seconds until the end; None if nobody knows.
         """
         of = '' if self.total is None else f'/{self.total}'
-        parts = [f'{self.ended}{of} cells', f'{self.finished} finished', f'{self.running} running']
+        parts = [f'{self.finished}{of} finished', f'{self.running} running']
         parts += [f'{self.pruned} pruned'] if self.pruned else []
         parts += [f'{self.failed} failed'] if self.failed else []
-        if left:
-            parts.append(f'about {duration(left)} left')
-        if self.best is not None:
-            parts.append(f'best {self.best[1]:.2f} ({self.best[0]})')
+        parts += [f'~{duration(left)} left'] if left else []
+        parts += [f'best {self.best[1]:.2f}'] if self.best is not None else []
         return ', '.join(parts)
+
+
+def line_of(name: str, standing: Standing, left: float | None, width: int) -> str:
+    """How far a sweep is, in one line: where it is too long, the name gives way first, then the title of the best.
+
+    Args:
+        name: Of the sweep.
+        standing: Its state.
+        left: Seconds until the end; None if nobody knows.
+        width: Characters that there are.
+    """
+    facts = standing.facts(left)
+    title = standing.best[0] if standing.best is not None else ''
+    room = width - len(facts)
+    around = len(' ()') if title else 0
+    name = shortened(f'{name}: ', max(room - around - len(title), min(room, SHORT)), ': ')
+    title = shortened(title, room - len(name) - around)
+    return f'{name}{facts}{f" ({title})" if title else ""}'[:width]
+
+
+def shortened(text: str, room: int, end: str = '') -> str:
+    """A text, or its beginning and its end with an ellipsis between; nothing where there is no room for that."""
+    if len(text) <= room:
+        return text
+    kept = room - len(end) - 1
+    return f'{text[:kept]}…{end}' if kept > 0 else ''
 
 
 class View:
@@ -70,7 +97,7 @@ class View:
             terminal = sys.stderr
         self._name, self._say, self._terminal = name, say or messages.say, terminal
         self._lock = threading.Lock()
-        self._line = ''
+        self._shown: tuple[Standing, float | None] | None = None
         self._began, self._first = time.monotonic(), None
 
     @property
@@ -89,7 +116,7 @@ class View:
         """Renew the line that is kept."""
         with self._lock:
             self._clear()
-            self._line = f'{self._name}: {standing.line(self.left(standing))}'
+            self._shown = standing, self.left(standing)
             self._draw()
 
     def left(self, standing: Standing) -> float | None:
@@ -105,17 +132,17 @@ class View:
         """Take the kept line away."""
         with self._lock:
             self._clear()
-            self._line = ''
+            self._shown = None
 
     def _clear(self) -> None:
-        if self._terminal is not None and self._line:
+        if self._terminal is not None and self._shown is not None:
             self._terminal.write('\r\x1b[K')
             self._terminal.flush()
 
     def _draw(self) -> None:
-        if self._terminal is not None and self._line:
-            width = columns_of(self._terminal)
-            self._terminal.write(self._line[: width - 1])
+        if self._terminal is not None and self._shown is not None:
+            width = columns_of(self._terminal) - 1
+            self._terminal.write(line_of(self._name, *self._shown, width))
             self._terminal.flush()
 
 

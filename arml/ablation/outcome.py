@@ -14,6 +14,8 @@ from arml.report.result import load_history
 
 #: Lines of its log that a failed cell leaves in the ledger.
 LAST_LINES = 20
+#: How many of them are shown.
+SHOWN_LINES = 5
 #: What a finished cell's line takes over from its ``result.json``.
 KEPT = (
     'seed', 'commit', 'versions', 'machine', 'threads', 'gpu', 'dataset', 'classes', 'data', 'rows', 'stages',
@@ -85,6 +87,12 @@ def row_of(
         'seconds': None if seconds is None else round(seconds, 1),
         'attempt': attempt,
     }
+
+
+def last_words(row: Mapping[str, Any]) -> str:
+    """The end of a failed cell's log, of its line in the ledger, to be printed below its title; empty without one."""
+    shown = (row.get('log') or [])[-SHOWN_LINES:]
+    return ''.join(f'\n    {line}' for line in shown)
 
 
 def result_in(work: Path) -> dict[str, Any]:

@@ -16,7 +16,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
 from arml.ablation.live import Standing
-from arml.ablation.outcome import LAST_LINES, finished_row, row_of, unfinished_row, value_of
+from arml.ablation.outcome import (
+    LAST_LINES,
+    finished_row,
+    last_words,
+    row_of,
+    unfinished_row,
+    value_of,
+)
 from arml.ablation.process import LOG, is_running, last_lines
 from arml.ablation.study import LIVE, newest_by_cell
 from arml.ablation.sweep_file import Sweep
@@ -190,7 +197,8 @@ class Queue:
                 self.work.sweep, cell, self.work.fixed, attempt, None, exit=None, log=log
             )
             if self.work.ledger.add_failed(lost):
-                self.say(f'{cell.run} lost ({why}): {cell.title}')
+                end = last_words(lost) if self.work.given_up()(cell.run) else ''
+                self.say(f'{cell.run} lost ({why}): {cell.title}{end}')
         return row
 
     def _lives(self, trial: FrozenTrial) -> bool:

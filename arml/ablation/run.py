@@ -33,8 +33,11 @@ from arml.ablation.study import (
     reaching,
     same_study,
 )
+from arml.ablation.sweep_file import Sweep
+from arml.ablation.values import read_options
 from arml.ablation.worker import CLAIM, Seat, Worker, acquired
 from arml.atomic import unwritable, write_json
+from arml.config.load import read_config, resolve_config
 from arml.errors import ConfigError
 from arml.signals import sigterm_is_an_exit
 
@@ -69,6 +72,28 @@ class How:
     retry: bool = False
     sampler: str | None = None
     seed: int = 0
+
+
+def intervals_of(sweep: Sweep, fixed: Sequence[str] = ()) -> dict[str, int]:
+    """``heartbeat`` and ``grace`` of all workers, wherever they are started: leaves of the sweep's config.
+
+    Args:
+        sweep: The sweep file, whose constants may set them, too.
+        fixed: Further ``KEY=VALUE`` for all cells; they win.
+
+    Raises:
+        ConfigError: If the config cannot be read, or a leaf of the group ``sweep`` is none of these.
+    """
+    choices = {**sweep.parameters, **{name: found.choices for name, found in sweep.space.items()}}
+    given = {name: values[0] for name, values in choices.items() if len(values) == 1}
+    given.update(read_options(fixed))
+    # Others may be for what only some cells choose.
+    ours = {name: value for name, value in given.items() if name.startswith('sweep.')}
+    found = dict(resolve_config(read_config(sweep.config), ours).get('sweep') or {})
+    known = {name: getattr(How, name) for name in ('heartbeat', 'grace')}
+    for name in found.keys() - known.keys():
+        raise ConfigError(f'{sweep.config}: sweep.{name}: expected one of {", ".join(known)}')
+    return {**known, **found}
 
 
 def run_sweep(work: Work, cells: Sequence[Cell], how: How, view: View | None = None) -> list[Cell]:

@@ -115,10 +115,12 @@ def open_storage(
         ConfigError: If the URL is none, its driver is not installed, or the times do not fit.
         StorageError: If the server does not answer or refuses.
     """
-    if heartbeat < 1 or grace < heartbeat:
+    whole = all(type(seconds) is int for seconds in (heartbeat, grace))
+    if not whole or heartbeat < 1 or grace < heartbeat:
         raise ConfigError(
-            f'--heartbeat {heartbeat} --grace {grace}: expected seconds, at least 1, and a grace that is not '
-            'shorter than a heartbeat'
+            f'heartbeat {heartbeat!r}, grace {grace!r} (--heartbeat and --grace, or sweep.heartbeat and '
+            'sweep.grace of the config): expected whole seconds, at least 1, and a grace that is not shorter '
+            'than a heartbeat'
         )
     options: dict[str, Any] = {'pool_pre_ping': True}
     if url.startswith('sqlite'):

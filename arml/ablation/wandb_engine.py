@@ -14,14 +14,15 @@ from typing import Any
 from arml.ablation.agent_runs import AGENTS, Collector
 from arml.ablation.cells import Cell
 from arml.ablation.ledger import Ledger
+from arml.ablation.live import View
 from arml.ablation.outcome import LAST_LINES
 from arml.ablation.process import BOOTSTRAP, GRACE, last_lines, start_fresh, tags_of, threads_of
 from arml.ablation.run import last_wish
 from arml.ablation.sweep_file import Sweep
 from arml.atomic import unwritable
 from arml.errors import ArmlError
-from arml.pipeline import messages
 from arml.signals import sigterm_is_an_exit
+from arml.tracking.wandb_tracker import nobody_to_ask
 
 #: What the command of a sweep file ends with: W&B puts ``KEY=VALUE`` of each parameter here.
 ARGUMENTS = '${args_no_hyphens}'
@@ -47,7 +48,7 @@ def run_agents(
     sweep_id: str | None = None,
     project: str | None = None,
     entity: str | None = None,
-    say: Callable[[str], None] = messages.say,
+    say: Callable[[str], None] | None = None,
 ) -> list[Cell]:
     """Have W&B hand out the cells, and collect their results.
 
@@ -69,7 +70,7 @@ def run_agents(
         sweep_id: ``ENTITY/PROJECT/ID`` of a registered sweep to join; None registers it.
         project: W&B project; ``WANDB_PROJECT`` or the sweep file's without one.
         entity: W&B entity; the account's own without one.
-        say: Takes each line of progress.
+        say: Takes each line of progress; None: standard error and, at a terminal, a line below that is kept.
 
     Returns:
         The cells of a grid that have no result; of a search, those that failed.
@@ -81,8 +82,9 @@ def run_agents(
     asked = last_wish(folder)
     path = sweep_id or register(sweep, folder, fixed, project, entity)
     again = f'Add --sweep-id {path} to the same command to continue it.'
-    say(f'{sweep.name}: W&B sweep {path}; further machines join with: wandb agent {path}')
-    collector = Collector(sweep, cells, ledger, folder, fixed, path.rpartition('/')[2], say)
+    view = View(sweep.name, say)
+    view.say(f'{sweep.name}: W&B sweep {path}; further machines join with: wandb agent {path}')
+    collector = Collector(sweep, cells, ledger, folder, fixed, path.rpartition('/')[2], view.say)
     agents: list[subprocess.Popen] = []
     logs = [folder / f'agent_{number}.log' for number in range(workers)]
     stopped = True
@@ -94,8 +96,10 @@ def run_agents(
             agents.append(start_fresh(['-m', 'wandb', 'agent', path], log, environment))
         while any(agent.poll() is None for agent in agents):
             collector.collect()
+            if view.live:
+                view.update(collector.standing())
             if last_wish(folder) != asked:
-                say(f'{sweep.name}: asked to stop. {again}')
+                view.say(f'{sweep.name}: asked to stop. {again}')
                 break
             time.sleep(PAUSE)
         else:
@@ -103,10 +107,11 @@ def run_agents(
     except OSError as error:
         raise unwritable(folder / 'agent_0.log', error) from error
     except (KeyboardInterrupt, SystemExit):
-        say(f'{sweep.name}: stopped. {again}')
+        view.say(f'{sweep.name}: stopped. {again}')
         raise
     finally:
         _stop(agents)
+        view.close()
         collector.bury(stopped)
     if not collector.has_runs and any(agent.returncode for agent in agents) and not stopped:
         said = '\n'.join(line for log in logs for line in last_lines(log, LAST_LINES))
@@ -134,8 +139,9 @@ def register(
     try:
         import wandb
 
-        found = wandb.sweep(registered(sweep, folder, fixed), entity=entity, project=project)
-        api = wandb.Api()
+        with nobody_to_ask():
+            found = wandb.sweep(registered(sweep, folder, fixed), entity=entity, project=project)
+            api = wandb.Api()
         place = (
             entity or api.settings['entity'] or api.default_entity,
             project or api.settings['project'],

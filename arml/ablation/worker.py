@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from arml.ablation.cells import Cell
 from arml.ablation.live import View
-from arml.ablation.outcome import LAST_LINES, finished_row, result_in, unfinished_row
+from arml.ablation.outcome import LAST_LINES, finished_row, last_words, result_in, unfinished_row
 from arml.ablation.process import (
     LOCK,
     LOG,
@@ -281,7 +281,7 @@ class Worker:
         try:
             standing = self.queue.standing(self.study)
         except optuna.exceptions.StorageInternalError:
-            self.view.say(f'{cell.run} {row["status"]}: {cell.title}')
+            self.view.say(f'{cell.run} {row["status"]}: {cell.title}{last_words(row)}')
             return
         left = self.view.left(standing)
         took = [] if row['seconds'] is None else [duration(row['seconds'])]
@@ -289,6 +289,7 @@ class Worker:
         of = '' if standing.total is None else f'/{standing.total}'
         self.view.say(
             f'[{standing.ended}{of}] {cell.run} {row["status"]}: {cell.title} ({"; ".join(took)})'
+            f'{last_words(row)}'
         )
 
 

@@ -21,6 +21,7 @@ from arml.errors import ConfigError
 #: Top-level keys of a run beside those of its Runners.
 KNOWN = (
     'pipeline', 'title', 'classifier', 'pseudo_masks', 'data_root', 'input_size', 'tile_size', 'store',
+    'sweep',
 )  # fmt: skip
 #: Stands for ``title`` in the rows of stages, and for the config's own in a title that a choice sets.
 TITLE = '{title}'

@@ -26,10 +26,11 @@ from arml.pipeline.keys import digest, run_of
 from arml.pipeline.messages import say
 from arml.pipeline.stage import Context, Stage
 from arml.pipeline.store import Product, Store
-from arml.pipeline.tracked import backends_of, history_of, made_of, run_info, track_under_agent
+from arml.pipeline.tracked import backends_of, history_of, run_info, track_under_agent
 from arml.progress import duration
 from arml.registry import STAGES
 from arml.tracking import Session, follow
+from arml.tracking.products import made_of
 
 
 @dataclass
@@ -192,11 +193,12 @@ def _follow_product(
     session: Session, item: Planned, product: Product, plan: list[Planned], made: bool
 ) -> None:
     """Tell the trackers of a product that this run made, or found."""
-    tracked = made_of(item, product, plan)
+    tracked = {each.key: each.stage.name for each in plan if each.stage.tracked_as is not None}
+    kept = made_of(product.folder, product.record, tracked)
     if made:
-        session.end_stage(tracked)
+        session.end_stage(kept)
     else:
-        session.reuse_stage(item.stage.name, history_of(product), tracked)
+        session.reuse_stage(item.stage.name, history_of(product), kept)
 
 
 def _prepare(folder: Path, run_key: str, stages: list[str]) -> None:

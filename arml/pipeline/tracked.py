@@ -8,8 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from arml.pipeline.store import Product
-from arml.tracking import Made, RunInfo
-from arml.tracking.names import artifact_name
+from arml.tracking import RunInfo
 
 WANDB = 'arml.WandbVisBackend'
 
@@ -53,41 +52,6 @@ def backends_of(config: Config) -> list[dict[str, Any]]:
     return list((visualizer or {}).get('vis_backends') or [])
 
 
-def made_of(item: Any, product: Product, plan: list[Any]) -> Made | None:
-    """A stage's product as trackers keep it; None if they do not.
-
-    Args:
-        item: The line of the plan.
-        product: Its product.
-        plan: All lines, for the products it was made from.
-    """
-    kind = item.stage.tracked_as
-    if kind is None:
-        return None
-    keys = {other.stage.name: other.key for other in plan if other.stage.tracked_as is not None}
-    items = ['checkpoint'] if kind == 'checkpoint' else _mask_folders(product)
-    metadata = {
-        'stage': item.stage.name,
-        'key': item.key,
-        'seed': item.description.get('seed'),
-        'made_from': [artifact_name(need, keys[need]) for need in item.stage.needs if need in keys],
-        'commit': product.record.get('made', {}).get('commit'),
-        **product.record['notes'],
-    }
-    return Made(
-        item.stage.name,
-        artifact_name(item.stage.name, item.key),
-        kind,
-        tuple(product.path(each) for each in items),
-        metadata,
-    )
-
-
 def history_of(product: Product) -> Path | None:
     """The history of a training's product."""
     return product.path('history') if 'history' in product.record['items'] else None
-
-
-def _mask_folders(product: Product) -> list[str]:
-    """Items that are folders of masks: no examples, no arrays of an extra (``<map>.<extra>``)."""
-    return [name for name in product.record['items'] if name != 'examples' and '.' not in name]

@@ -240,8 +240,23 @@ def notes_of(
             "(Student's t-test, uncorrected). No dagger does not mean no difference."
         )
     if any(line.missing for line in table.lines):
-        notes.append('Lines without all their seeds say so (2 of 3); the missing cells are listed.')
+        notes.append(
+            f'Lines without all their seeds say so (2 of 3). Without a result: {_lacking(table)}.'
+        )
     return notes
+
+
+def _lacking(table: ScoresTable) -> str:
+    """The cells without a result by line, seed and status."""
+    found = []
+    for line in table.lines:
+        by_status: dict[str, list[str]] = {}
+        for entry in line.missing:
+            by_status.setdefault(entry.status, []).append(str(entry.seed))
+        parts = [f'{status} seed {", ".join(seeds)}' for status, seeds in by_status.items()]
+        if parts:
+            found.append(f'{assignment(line.group.values)} ({"; ".join(parts)})')
+    return ', '.join(found)
 
 
 def _dagger_note(table: ScoresTable, comparator: Group, title: str, options: ReportOptions) -> str:

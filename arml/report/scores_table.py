@@ -183,11 +183,13 @@ def latex(table: ScoresTable, caption: str, label: str, notes: Sequence[str] = (
 
 
 def wide_frame(table: ScoresTable) -> pd.DataFrame:
-    """The table in numbers: values, then n, mean and std of each score, p and Holm's p of the tests."""
+    """The table in numbers: values, cells by status, n, mean and std of each score, p of the tests, the paper's."""
     rows = []
     for line in table.lines:
         found: dict[str, Any] = {name: line.group.values[name] for name in table.names}
         found['expected'] = len(line.group.entries)
+        for status in ('failed', 'missing'):
+            found[status] = sum(entry.status == status for entry in line.group.entries)
         for name in table.columns:
             score = line.scores[name]
             found |= {f'{name}.n': score.n, f'{name}.mean': score.mean, f'{name}.std': score.std}
@@ -199,6 +201,8 @@ def wide_frame(table: ScoresTable) -> pd.DataFrame:
         if line.paper is not None:
             for name, value in line.paper.scores.items():
                 found[f'paper.{name}'] = value
+                if name in line.scores:
+                    found[f'difference.{name}'] = line.scores[name].mean - value
         rows.append(found)
     return pd.DataFrame(rows)
 

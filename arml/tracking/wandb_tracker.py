@@ -3,8 +3,9 @@
 import contextlib
 import os
 import shutil
+import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,20 @@ def init_arguments(
     return arguments
 
 
+@contextlib.contextmanager
+def nobody_to_ask() -> Iterator[None]:
+    """A while without a terminal on standard input: W&B asks there for a key that it does not find, and waits.
+
+    It then says instead that it has found none, wherever it looks for one: variables, settings, netrc.
+    """
+    person = sys.stdin
+    with Path(os.devnull).open(encoding='utf-8') as sys.stdin:
+        try:
+            yield
+        finally:
+            sys.stdin = person
+
+
 class WandbTracker(Tracker):
     """One W&B run.
 
@@ -127,7 +142,8 @@ class WandbTracker(Tracker):
         if not os.environ.get('WANDB_INIT_TIMEOUT'):
             settings['init_timeout'] = init_timeout
         settings.update(arguments.pop('settings', None) or {})
-        self.run = wandb.init(settings=wandb.Settings(**settings), **arguments)
+        with nobody_to_ask():
+            self.run = wandb.init(settings=wandb.Settings(**settings), **arguments)
         self.continues = bool(self.run.resumed)
         self.offline = bool(self.run.offline) and not self.run.disabled
         note.update(id=self.run.id, sweep=self.run.sweep_id, project=self.run.project)

@@ -9,6 +9,10 @@ store = '{{$ARML_STORE:work_dirs/store}}'
 # One seed drives all stages.
 randomness = dict(seed=0)
 
+# Of all workers of a sweep, in seconds: between two signs of life of a running cell; without one until a cell of
+# another machine is taken for lost. In no key; tools/sweep.py run --heartbeat --grace win.
+sweep = dict(heartbeat=60, grace=180)
+
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import doom
+
 from arml.ablation import Cell, Ledger, Sweep, queue, worker
 from arml.ablation.live import View
 from arml.ablation.queue import Work
@@ -48,12 +50,17 @@ class Place:
         view = View(self.sweep.name, say or self.said.append)
         return run_sweep(work, cells, How(**{'storage': self.storage, **how}), view)
 
-    def start(self, *cells, host=None, **options) -> multiprocessing.Process:
-        """:meth:`run` as a tool, in a process of its own, as if on the machine ``host``."""
+    def start(self, *cells, host=None, die_at=None, **options) -> multiprocessing.Process:
+        """:meth:`run` as a tool, in a process of its own, as if on the machine ``host``.
+
+        ``die_at`` kills it at a point of its work, as of :func:`doom.meet`.
+        """
 
         def tool():
             if host is not None:
                 queue.HOST = worker.HOST = host
+            if die_at is not None:
+                doom.meet(*die_at)
             with contextlib.suppress(ProcessLookupError):
                 os.setsid()
             # A shell starts what runs in its background deaf to Ctrl-C, and so these tests with it.

@@ -1,6 +1,7 @@
 """What W&B's agents have run: noted by what runs it, taken into the ledger by whoever collects."""
 
 import fcntl
+import io
 import json
 import os
 import signal
@@ -14,8 +15,9 @@ from conftest import ROOT
 from sweep_place import alive, wait_until
 from tiny_run import CONFIG
 
-from arml.ablation import Ledger, cell_of, read_sweep
+from arml.ablation import Ledger, cell_of, read_sweep, wandb_engine
 from arml.ablation.agent_runs import Collector, agent_runs, default_folder, running_under_agents
+from arml.ablation.live import Standing
 from arml.ablation.wandb_engine import SUPERVISOR
 from arml.pipeline.alone import LOCK as RUN_LOCK
 from tools import sweep as tool
@@ -69,10 +71,11 @@ class Runs:
         (place / 'note.json').write_text(json.dumps({'words': words, 'host': host, **end}))
         return place
 
-    def finish(self, cell):
+    def finish(self, cell, **more):
         work = default_folder(self.sweep, cell.run)
         work.mkdir(parents=True)
-        (work / 'result.json').write_text(json.dumps({'run': cell.run, 'seconds': 1.0}))
+        (work / 'result.json').write_text(json.dumps({'run': cell.run, 'seconds': 1.0, **more}))
+        return work
 
     def lines(self):
         return [(row['status'], row['run'], row.get('exit')) for row in self.ledger.rows()]
@@ -166,6 +169,55 @@ def test_collector__a_run_that_nobody_knows_the_key_of_is_missing(runs):
     assert (runs.lines(), [cell.run for cell in collector.missing()]) == ([], ['one'])
     assert 'W&B run one: nobody can say which cell it is: ' in runs.said[0]
     assert 'nowhere' in runs.said[0]
+
+
+@pytest.mark.parametrize('method', ['random', 'grid'])
+def test_standing__of_what_was_handed_out(tmp_path, fake_tissue, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    runs = Runs(tmp_path, method)
+    collector = runs.collector()
+    total = 3 if method == 'random' else 2
+    assert collector.standing() == Standing(finished=0, failed=0, running=0, total=total)
+    runs.note('one', 0.1, exit=3, asked=None)
+    runs.note('two', 0.2)
+    with (runs.folder / 'agents/sweep0/two/agent.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        collector.collect()
+        assert collector.standing() == Standing(finished=0, failed=1, running=1, total=total)
+    runs.note('two', 0.2, exit=0, asked=None)
+    runs.note('three', 0.1, exit=0, asked=None)
+    for lam, score in ((0.1, 40.0), (0.2, 50.0)):
+        work = runs.finish(runs.cell(lam), histories={'segmentor': 'history.jsonl'})
+        row = {'kind': 'val', 'epoch': 1, 'iter': 1, 'mIoU': score}
+        (work / 'history.jsonl').write_text(json.dumps(row) + '\n')
+    collector.collect()
+    assert collector.standing() == Standing(
+        finished=2, failed=0, running=0, total=total, best=('model.lambda_=0.2', 50.0)
+    )
+
+
+def test_standing__counts_what_was_ended_early(runs):
+    collector = runs.collector()
+    runs.note('one', 0.1, exit=-15, asked=15)
+    collector.collect()
+    assert collector.standing() == Standing(finished=0, failed=0, running=0, pruned=1, total=3)
+
+
+def test_run_agents__keeps_a_line_at_a_terminal(grid, monkeypatch):
+    class Terminal(io.StringIO):
+        isatty = lambda self: True  # noqa: E731
+
+    def start(words, log, environment):
+        return subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(0.1)'])
+
+    monkeypatch.setattr(sys, 'stderr', Terminal())
+    monkeypatch.setattr(wandb_engine, 'start_fresh', start)
+    monkeypatch.setattr(wandb_engine, 'PAUSE', 0.02)
+    given = grid.sweep, grid.cells(), grid.ledger, grid.folder
+    assert len(wandb_engine.run_agents(*given, fixed=grid.fixed, sweep_id='me/arml/sweep0')) == 2
+    said = sys.stderr.getvalue()
+    assert 'tiny_search: 0/2 finished, 0 running\r' in said
+    assert said.endswith('\x1b[K')
 
 
 def test_running_under_agents__by_the_locks(runs, tmp_path):

@@ -1,20 +1,60 @@
 """How far a sweep is, in words and at a terminal."""
 
 import io
+from dataclasses import replace
+
+import pytest
+from conftest import ROOT
 
 from arml.ablation import live
-from arml.ablation.live import Standing, View
+from arml.ablation.live import Standing, View, line_of
+
+STANDING = Standing(
+    finished=3, failed=1, running=2, pruned=4, total=18, best=('omega=3', 52.613)
+)  # fmt: skip
+#: The most that a line of the sweeps that are shipped has to say.
+FULL = Standing(
+    finished=103, failed=11, running=16, total=150, best=('model.swv.omega=3, deviation=released', 52.613)
+)  # fmt: skip
 
 
 def test_standing__in_a_line():
-    standing = Standing(
-        finished=3, failed=1, running=2, pruned=4, total=18, best=('omega=3', 52.613)
+    assert STANDING.ended == 8
+    facts = '3/18 finished, 2 running, 4 pruned, 1 failed, ~1 min 15 s left, best 52.61'
+    assert line_of('omega', STANDING, 75, 200) == f'omega: {facts} (omega=3)'
+    assert line_of('omega', Standing(finished=0, failed=0, running=1), None, 79) == (
+        'omega: 0 finished, 1 running'
     )
-    assert standing.ended == 8
-    assert standing.line(75) == (
-        '8/18 cells, 3 finished, 2 running, 4 pruned, 1 failed, about 1 min 15 s left, best 52.61 (omega=3)'
-    )
-    assert Standing(finished=0, failed=0, running=1).line() == '0 cells, 0 finished, 1 running'
+
+
+@pytest.mark.parametrize(
+    ('standing', 'left', 'line'),
+    [
+        (
+            replace(STANDING, pruned=0), 75,
+            'deviation…: 3/18 finished, 2 running, 1 failed, ~1 min 15 s left, best 52.61',
+        ),
+        (
+            FULL, 36900,
+            'deviat…: 103/150 finished, 16 running, 11 failed, ~10 h 15 min left, best 52.61',
+        ),
+        (
+            replace(FULL, best=None), 36900,
+            'deviations_segment…: 103/150 finished, 16 running, 11 failed, ~10 h 15 min left',
+        ),
+        (
+            replace(STANDING, failed=0, pruned=0), None,
+            'deviations_segmentor_tiny_synt…: 3/18 finished, 2 running, best 52.61 (omega=3)',
+        ),
+    ],
+)  # fmt: skip
+def test_line_of__the_longest_name_that_is_shipped_at_80_columns(standing, left, line):
+    """Counts, time left and the best score are always there."""
+    longest = max((file.stem for file in (ROOT / 'sweeps').glob('*.yaml')), key=len)
+    found = line_of(longest, standing, left, 79)
+    assert standing.facts(left) in found
+    assert len(found) <= 79
+    assert found == line
 
 
 def test_left__counts_from_the_start_of_this_call(monkeypatch):
@@ -36,8 +76,8 @@ def test_view__keeps_one_line_below_what_is_said(monkeypatch):
     view.say('a finished')
     view.close()
     assert said == ['a finished']
-    line = 'omega: 1/18 cells, 1 finishe'
-    assert terminal.getvalue() == f'{line}.\r\x1b[K{line}.\r\x1b[K'.replace('.', 'd')
+    line = 'om…: 1/18 finished, 2 running'
+    assert terminal.getvalue() == f'{line}\r\x1b[K{line}\r\x1b[K'
 
 
 def test_view__without_a_terminal_says_events_only(capsys):

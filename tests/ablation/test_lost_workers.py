@@ -137,6 +137,10 @@ def test_run_sweep__a_cell_that_kills_its_worker_is_given_up(place):
         wait_until(lambda attempt=attempt: place.calls(bad) == [attempt])
     assert place.run(bad, cell('b')) == [bad]
     assert place.calls(bad) == [2]
+    (said,) = [text for text in place.said if 'a lost' in text]
+    shown = said.splitlines()[1:]
+    assert [line.startswith('    --- attempt ') for line in shown] == [True, True, False]
+    assert ' ended: its worker is gone' in shown[-1]
     assert place.ledger.statuses() == {'a': 'failed', 'b': 'finished'}
 
 

@@ -147,9 +147,10 @@ def test_open_storage__raises(url, error, match):
     assert 'secret' not in str(raised.value)
 
 
-@pytest.mark.parametrize(('heartbeat', 'grace'), [(0, 10), (10, 9)])
+@pytest.mark.parametrize(('heartbeat', 'grace'), [(0, 10), (10, 9), (1.5, 3), ('1', 3)])
 def test_open_storage__refuses_times_that_do_not_fit(heartbeat, grace):
-    with pytest.raises(ConfigError, match=f'--heartbeat {heartbeat} --grace {grace}: expected sec'):
+    said = f'heartbeat {heartbeat!r}, grace {grace!r} .*sweep.grace of the config.: expected whole'
+    with pytest.raises(ConfigError, match=said):
         open_storage('sqlite://', heartbeat, grace)
 
 

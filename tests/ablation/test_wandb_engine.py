@@ -200,7 +200,8 @@ def test_run_agents__a_search_of_failing_and_of_ended_cells(server, fake_tissue,
     assert tool.main(call) == 1
     said = capsys.readouterr().err
     assert 'failed (exit 3): model.lambda_=0.1, randomness.seed=0; its log: ' in said
-    assert said.splitlines()[-1].startswith('failed: model.lambda_=0.1, randomness.seed=0; its log')
+    assert said.splitlines()[-2].startswith('failed: model.lambda_=0.1, randomness.seed=0; its log')
+    assert said.splitlines()[-1] == '    boom'
     ledger = Ledger('work_dirs/sweeps/table9_tiny/ledger.jsonl')
     failed, ended = ledger.rows()
     assert (failed['status'], failed['exit'], failed['log']) == ('failed', 3, ['boom'])

@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import pandas as pd
 import pytest
 from fake_ledger import (
     SCORES,
@@ -81,7 +82,7 @@ def test_report__files_and_page(tmp_path):
     assert 'No line was named to compare with' in text
     assert 'Written by `the command`.' in text
     header, *rows = (out / 'tiny.csv').read_text().splitlines()
-    assert header.startswith('omega,expected,IoU.TUM.n,IoU.TUM.mean,IoU.TUM.std,')
+    assert header.startswith('omega,expected,failed,missing,IoU.TUM.n,IoU.TUM.mean,IoU.TUM.std,')
     assert len(rows) == 4
 
 
@@ -110,6 +111,14 @@ def test_report__missing_and_failed_cells_are_shown(no_plots, tmp_path):
     assert sweep['lines'][1]['scores']['mIoU'] == {'n': 0, 'expected': 3, 'mean': None, 'std': None}
     assert sweep['lines'][1]['cells'][1]['reason'] == 'error: a `pipe | in` it'
     assert sweep['lines'][3]['tests']['mIoU']['p'] is None
+    latex = (tmp_path / 'out' / 'tables.tex').read_text(encoding='utf-8')
+    assert (
+        r'Without a result: $\omega$ = 1 (missing seed 0, 2; failed seed 1), $\omega$ = 2 (failed seed 1), '
+        r'$\omega$ = $\infty$ (missing seed 0, 1).'
+    ) in latex
+    frame = pd.read_csv(tmp_path / 'out' / 'tiny.csv', index_col='omega', keep_default_na=False)
+    assert frame.loc['1', ['expected', 'failed', 'missing']].tolist() == [3, 1, 2]
+    assert frame.loc['2', ['expected', 'failed', 'missing']].tolist() == [3, 1, 0]
 
 
 def test_report__a_class_without_a_score_says_its_own_n(no_plots, tmp_path):
@@ -175,6 +184,10 @@ def test_report__the_papers_value_beside_ours(no_plots, tmp_path):
     latex = (tmp_path / 'out' / 'tables.tex').read_text(encoding='utf-8')
     assert '70.56' in latex
     assert '$-$3.89' in latex
+    frame = pd.read_csv(tmp_path / 'out' / 'table3_omega.csv', index_col='omega')
+    assert frame.loc['2', ['paper.mIoU', 'difference.mIoU']].tolist() == pytest.approx(
+        [70.56, 200 / 3 - 70.56]
+    )
 
 
 def test_report__other_data_have_only_differences(no_plots, tmp_path):

@@ -37,11 +37,11 @@ def tool(tmp_path, monkeypatch, capsys):
         text = TEXT.format(program=program, parameters=parameters, config=CONFIG)
         (tmp_path / 'tiny.yaml').write_text(text)
 
-    def run(command, *arguments, data='../data', store='../store'):
+    def run(command, *arguments, data='../data', store='../store', options=()):
         call = [command, '../tiny.yaml', *arguments]
         if command in ('run', 'retry') and '--start' not in arguments:
             call += ['--start', 'fresh']
-        call += ['--cfg-options', f'data_root={data}', f'store={store}']
+        call += ['--cfg-options', f'data_root={data}', f'store={store}', *options]
         capsys.readouterr()
         status = run_tool(lambda: sweep.main(call))
         printed = capsys.readouterr()
@@ -105,9 +105,12 @@ def test_sweep__failed_and_missing_cells_are_named(tool, fake_tissue, monkeypatc
     status, _, error = tool('run', '--attempts', '1', '--workers', '2')
     assert status == 1
     assert 'failed: model.lambda_=0, randomness.seed=1; its log: work_dirs/sweeps/tiny/' in error
+    end = ''.join(f'    line {n}\n' for n in range(26, 30)) + '    error: as it was asked for\n'
+    assert error.endswith(f'/log.txt\n{end}')
+    assert error.count(end) == 2  # when it was given up, and at the end
     status, out, _ = tool('status')
     assert (status, out.splitlines()[-1]) == (0, '6 cells: 5 finished, 1 failed')
-    assert ' failed   model.lambda_=0, randomness.seed=1 (failed 1 times)' in out
+    assert f' failed   model.lambda_=0, randomness.seed=1 (failed 1 times)\n{end}' in out
     status, _, error = tool('run', '--attempts', '1')
     assert (status, '5 finished, 1 failed (retry gives them new tries), 0 to run' in error) == (
         1,
@@ -193,6 +196,28 @@ def test_sweep__ledger_elsewhere(tool, fake_tissue, tmp_path):
     assert row['fixed'] == ['data_root=../data', 'store=../store']
     assert tool('status', '--ledger', '../kept.jsonl')[1].endswith('1 cells: 1 finished\n')
     assert not tool.ledger.path.exists()
+
+
+def test_sweep__heartbeats_are_leaves_of_no_key(tool, fake_tissue, monkeypatch):
+    """Of the config for all workers, or of the sweep file; the command line of one worker wins."""
+    found = []
+
+    def run_sweep(work, cells, how):
+        found.append((how.heartbeat, how.grace, [cell.run for cell in cells]))
+        return []
+
+    monkeypatch.setattr('arml.ablation.run.run_sweep', run_sweep)
+    tool.write('  model.lambda_: {values: [0, 2]}')
+    assert tool('run')[0] == 0
+    assert tool('run', options=['sweep.heartbeat=5', 'sweep.grace=20'])[0] == 0
+    assert tool('run', '--grace', '30', options=['sweep.heartbeat=5', 'sweep.grace=20'])[0] == 0
+    runs = found[0][2]
+    assert found == [(60, 180, runs), (5, 20, runs), (5, 30, runs)]
+    tool.write('  model.lambda_: {values: [0, 2]}\n  sweep.heartbeat: {value: 7}')
+    assert tool('run', options=['sweep.grace=20'])[0] == 0
+    assert found[-1] == (7, 20, runs)
+    status, _, error = tool('run', options=['sweep.heart=5'])
+    assert (status, 'sweep.heart' in error) == (2, True)
 
 
 def test_sweep__errors(tool, fake_tissue, capsys):

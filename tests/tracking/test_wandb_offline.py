@@ -108,7 +108,7 @@ def test_offline__descent_of_the_segmentor(attempts, folder):
     (made,) = [artifact for artifact in resumed.artifacts if artifact.type == 'model']
     assert made.name == name['segmentor']
     metadata = yaml.safe_load(made.metadata)
-    assert metadata['made_from'] == [name['pseudo_masks'], name['classifier']]
+    assert metadata['made_from'] == [name['classifier'], name['pseudo_masks']]
     assert metadata['key'] == stages['segmentor']['key']
     (entry,) = made.manifest.contents
     assert (entry.path, entry.ref.startswith('file:///')) == ('checkpoint.pth', True)
@@ -273,9 +273,11 @@ def test_export__fills_wandb_from_the_ledger_once(folder, ledger_row, tmp_path, 
         'log': ['line', 'error: x'], 'work_dir': str(folder / 'bad'),
     }  # fmt: skip
     rows = [{**ledger_row, 'status': 'failed', 'rows': None}, ledger_row, failed]
+    said = []
     for _ in range(2):
         with environment(**OFFLINE):
-            assert export_ledger(rows, Named(), project='mine') == 2
+            assert export_ledger(rows, Named(), project='mine', say=said.append) == 2
+    assert said == []
     exported = {each.id: each for each in offline_runs(folder / 'wandb_export')}
     assert len(exported) == len(offline_runs(folder / 'wandb_export')) == 2
     cell = exported[ledger_row['run']]
@@ -289,8 +291,39 @@ def test_export__fills_wandb_from_the_ledger_once(folder, ledger_row, tmp_path, 
     tests = {name: value for name, value in resumed.summary.items() if name.startswith('test/')}
     assert tests == {name: cell.summary[name] for name in tests}
     assert any('test/tiles' in line for line in cell.history)
+    assert described(cell) == described(resumed)
+    assert [kind for _, kind, _, _ in described(cell)] == ['config', 'model']
+    for name in ('used/classifier', 'used/pseudo_masks', 'made/segmentor'):
+        assert cell.summary[name] == resumed.summary[name]
     bad = exported['bad']
     assert (bad.exit, bad.summary['log']) == (1, 'line\nerror: x')
+
+
+def described(run):
+    """Config and products of a run, with their descent and what they hold."""
+    return [
+        (each.name, each.type, yaml.safe_load(each.metadata), each.digest)
+        for each in run.artifacts
+        if each.type != 'run_table'
+    ]
+
+
+def test_export__says_in_one_line_what_is_not_here(ledger_row, tmp_path, monkeypatch):
+    """A ledger of a clone has no histories and no products."""
+    monkeypatch.chdir(tmp_path)
+    row, said = {**ledger_row, 'work_dir': None}, []
+    gone = f'work_dirs/sweeps/tiny/{row["run"]}'
+    with environment(**OFFLINE):
+        assert export_ledger([row], Named(), say=said.append) == 1
+    assert said == [
+        f'warning: tiny: not in W&B, because they are not here: 2 files of the config (sought in {gone}/config.py '
+        f'and so on), 2 histories (sought in {gone}/classifier/history.jsonl and so on), {len(row["stages"])} '
+        f'products (sought in {gone}/{next(iter(row["stages"]))}/product.json and so on). A ledger has scores '
+        'only; export where the work dirs and the store lie.'
+    ]
+    (run,) = offline_runs(tmp_path / 'work_dirs' / 'sweeps' / 'tiny' / 'wandb_export')
+    assert run.summary['test/mIoU'] == row['rows'][-1]['metrics']['mIoU']
+    assert (described(run), run.curve('segmentor/val/mIoU', 'segmentor/iter')) == ([], [])
 
 
 def test_export__raises(ledger_row, monkeypatch):

@@ -92,8 +92,12 @@ def test_export__online_and_an_equal_cell_of_a_second_sweep_is_the_same_run(serv
         'parameters': {},
         'work_dir': str(folder / 'work'),
     }
+    used = [use['artifactID'] for use in server.uses]
     with environment(**{**OFFLINE, **server.environment(), 'WANDB_TAGS': 'mine,table3'}):
+        del server.uses[:]
         assert export_ledger([row], Named('first')) == 1
+        assert {use['artifactID'] for use in server.uses} == set(used)
+        assert {use['runName'] for use in server.uses} == {row['run']}
         kept = server.runs[row['run']]
         assert kept['exit'] == 0
         assert kept['summary']['test/mIoU'] == row['rows'][-1]['metrics']['mIoU']
@@ -144,13 +148,3 @@ def test_online__no_server_from_the_start_is_a_warning(folder, tiny_run, tmp_pat
     error = capsys.readouterr().err
     assert error.count('W&B tracking is off from here, the training goes on. begin:') == 1
     assert result_of(tmp_path)['rows'] == result_of(folder)['rows']
-
-
-def test_online__no_account_is_a_warning(folder, tiny_run, tmp_path, capsys):
-    shutil.copytree(folder / 'store', tmp_path / 'store', symlinks=True)
-    with environment(
-        WANDB_SILENT='true', WANDB_CONSOLE='off', WANDB_BASE_URL='http://127.0.0.1:9'
-    ) as patch:
-        patch.setenv('HOME', str(tmp_path))  # no netrc of the person's own
-        assert run(tiny_run, tmp_path, train_cfg__max_epochs=2) == 0
-    assert 'W&B tracking is off from here' in capsys.readouterr().err
