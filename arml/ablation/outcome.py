@@ -111,7 +111,7 @@ def value_of(row: Mapping[str, Any], metric: str, goal: str = 'maximize') -> flo
     Args:
         row: A finished line.
         metric: ``test/<score>``: of the last row of the test split. ``<stage>/val/<score>``: the best
-            validation of a training.
+            validation of a training, by its history or, where that is gone, the one that chose its epoch.
         goal: ``maximize`` or ``minimize``: what the best is.
 
     Raises:
@@ -126,9 +126,12 @@ def value_of(row: Mapping[str, Any], metric: str, goal: str = 'maximize') -> flo
         stage, _, kind = place.partition('/')
         file = (row.get('histories') or {}).get(stage)
         scores: list[dict[str, Any]] = []
-        if file is not None:
+        if file is not None and (Path(row['work_dir']) / file).is_file():
             scores = [x for x in load_history(Path(row['work_dir']) / file) if x['kind'] == kind]
         found = best_of((x[score] for x in scores if score in x), goal)
+        kept = (row.get('validation') or {}).get(stage) or {}
+        if not scores and kind == 'val' and kept.get('metric') == score:
+            found = kept['value']  # of a ledger that was kept without its work dirs
         known = [f'{place}/{name}' for line in scores[-1:] for name in line]
         known = known or [f'{name}/val/...' for name in row.get('histories') or {}]
     if found is None or not math.isfinite(found):

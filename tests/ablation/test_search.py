@@ -1,5 +1,6 @@
 """Searches: led by the validation, ended early, tried again with the same values, counted."""
 
+import shutil
 from pathlib import Path
 
 import optuna
@@ -8,7 +9,7 @@ from optuna.trial import TrialState
 from sweep_place import Place, wait_until
 from tiny_run import CONFIG
 
-from arml.ablation import Sweep
+from arml.ablation import Ledger, Sweep
 from arml.ablation.cells import cell_of
 from arml.ablation.search import Watch, pruner_of, sampler_of, validation_of
 from arml.ablation.space import Distribution
@@ -71,6 +72,23 @@ def test_search__runs_as_many_cells_as_it_may(place):
 
     assert search(place) == []
     assert len(place.ledger.rows()) == 4
+    change(place, run_cap=5)
+    assert search(place) == []
+    assert len(place.ledger.rows()) == 5
+
+
+def test_search__goes_on_from_a_ledger_that_was_kept(place, tmp_path):
+    """Its work dirs are gone, and with them the histories."""
+    assert search(place) == []
+    values = sorted(trial.value for trial in trials(place))
+    kept = place.ledger.path.read_text()
+    shutil.rmtree(place.folder)
+    place.folder.mkdir()
+    place.ledger = Ledger(tmp_path / 'kept.jsonl')
+    place.ledger.path.write_text(kept)
+    assert search(place) == []
+    assert sorted(trial.value for trial in trials(place)) == pytest.approx(values)
+    assert place.ledger.path.read_text() == kept
     change(place, run_cap=5)
     assert search(place) == []
     assert len(place.ledger.rows()) == 5

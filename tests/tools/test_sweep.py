@@ -196,6 +196,14 @@ def test_sweep__ledger_elsewhere(tool, fake_tissue, tmp_path):
     assert row['fixed'] == ['data_root=../data', 'store=../store']
     assert tool('status', '--ledger', '../kept.jsonl')[1].endswith('1 cells: 1 finished\n')
     assert not tool.ledger.path.exists()
+    shutil.rmtree('work_dirs')  # a clone that has the ledger alone
+    tool.write('  model.lambda_: {values: [2, 0]}')
+    status, _, error = tool('run', '--ledger', '../kept.jsonl')
+    assert (status, 'tiny: 2 cells, 1 finished, 1 to run' in error) == (0, True)
+    kept = [json.loads(line) for line in (tmp_path / 'kept.jsonl').read_text().splitlines()]
+    assert [line['parameters'] for line in kept] == [{'model.lambda_': 2}, {'model.lambda_': 0}]
+    out = tool('export', '--to', 'csv', '--ledger', '../kept.jsonl')[1]
+    assert [line['ARML: mIoU'] for line in csv.DictReader(io.StringIO(out))] == ['42.0', '40.0']
 
 
 def test_sweep__heartbeats_are_leaves_of_no_key(tool, fake_tissue, monkeypatch):
