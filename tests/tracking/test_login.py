@@ -27,7 +27,7 @@ except ArmlError as error:
 """
 
 
-def at_a_terminal(program, folder, seconds=60):
+def at_a_terminal(program, folder, seconds=300):
     """What a program says at a terminal at which nobody sits, and its exit status."""
     variables = {k: v for k, v in os.environ.items() if not k.startswith('WANDB_') and k != 'NETRC'}
     variables.update(
