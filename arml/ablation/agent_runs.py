@@ -21,7 +21,7 @@ from arml.ablation.process import is_running, last_lines
 from arml.ablation.queue import best
 from arml.ablation.search import is_constant, validation_of
 from arml.ablation.sweep_file import Sweep
-from arml.ablation.values import as_options, read_options
+from arml.ablation.values import read_options
 from arml.atomic import write_json
 from arml.errors import ArmlError, DataError
 from arml.pipeline.alone import LOCK as RUN_LOCK
@@ -181,14 +181,10 @@ class Collector:
             running=sum('exit' not in run.note and run.is_alive for run in self._runs()),
             total=len(cells) if self._cells else self.sweep.run_cap,
             best=best(
-                ((self._value(rows[run]), self._title(cells[run])) for run in done), self.sweep.goal
+                ((self._value(rows[run]), cells[run].title_by(self._varied)) for run in done),
+                self.sweep.goal,
             ),
         )  # fmt: skip
-
-    def _title(self, cell: Cell) -> str:
-        """Its values of what is not the same in all cells."""
-        given = cell.parameters
-        return ', '.join(as_options({name: given[name] for name in self._varied if name in given}))
 
     def _value(self, row: Mapping[str, Any]) -> float | None:
         if row['run'] not in self._values:

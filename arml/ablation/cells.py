@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class Cell:
     def title(self) -> str:
         """Its values in one line."""
         return ' = '.join(', '.join(as_options(each)) for each in (self.parameters, *self.equal))
+
+    def title_by(self, names: Container[str]) -> str:
+        """Its values of some parameters: of those that are not the same in all cells."""
+        return ', '.join(as_options({n: v for n, v in self.parameters.items() if n in names}))
 
 
 def cells_of(sweep: Sweep, fixed: Sequence[str] = ()) -> list[Cell]:

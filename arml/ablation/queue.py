@@ -27,7 +27,6 @@ from arml.ablation.outcome import (
 from arml.ablation.process import LOG, is_running, last_lines
 from arml.ablation.study import LIVE, newest_by_cell
 from arml.ablation.sweep_file import Sweep
-from arml.ablation.values import as_options
 from arml.errors import DataError
 
 #: Name of this machine, for trials: only its own locks can be trusted at once.
@@ -270,7 +269,8 @@ class GridQueue(Queue):
         finished, given_up = self.work.ledger.finished(), self.work.given_up()
         done = [cell for cell in self.cells if cell.run in finished]
         lost = [c for c in self.cells if c.run not in finished and given_up(c.run)]
-        values = [(self.value(finished[cell.run]), self._varied(cell)) for cell in done]
+        varied = {name for name, known in self._distributions.items() if len(known.choices) > 1}
+        values = [(self.value(finished[cell.run]), cell.title_by(varied)) for cell in done]
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return Standing(
             finished=len(done), failed=len(lost), running=len(running), total=len(self.cells),
@@ -290,13 +290,6 @@ class GridQueue(Queue):
                     study.add_trial(self._trial(cell, TrialState.COMPLETE, value))
             elif state not in LIVE and not given_up(cell.run):
                 study.add_trial(self._trial(cell, TrialState.WAITING))
-
-    def _varied(self, cell: Cell) -> str:
-        """Its values of what is not the same in all cells."""
-        choices = {name: known.choices for name, known in self._distributions.items()}
-        return ', '.join(
-            as_options({n: v for n, v in cell.parameters.items() if len(choices[n]) > 1})
-        )
 
     def _trial(self, cell: Cell, state: TrialState, value: float | None = None) -> FrozenTrial:
         known = {name: self._distributions[name] for name in cell.parameters}

@@ -86,14 +86,18 @@ def parameters_of(model: Any) -> int:
     """Numbers in all parameters of a model, once each: those of a network that it only uses, frozen, too."""
     from torch.nn import Parameter
 
-    found = model.state_dict(keep_vars=True).values()
-    return sum({id(p): p.numel() for p in found if isinstance(p, Parameter)}.values())
+    return sum(tensor.numel() for tensor in held_by(model) if isinstance(tensor, Parameter))
 
 
 def bytes_of(model: Any) -> int:
     """Bytes of all weights and buffers of a model, once each: those of a frozen network, too."""
+    return sum(tensor.nbytes for tensor in held_by(model))
+
+
+def held_by(model: Any) -> list[Any]:
+    """The parameters and buffers in a model's state, once each."""
     found = model.state_dict(keep_vars=True).values()
-    return sum({t.data_ptr(): t.numel() * t.element_size() for t in found}.values())
+    return list({id(tensor): tensor for tensor in found}.values())
 
 
 def needs_of(stages: Mapping[str, Any], name: str) -> list[str]:

@@ -26,10 +26,7 @@ def extract_for_passes(network: EncoderDecoder, inputs: Tensor, passes: int) -> 
     Returns:
         The features of the first pass, and whether they stand for all passes.
     """
-    norms = [m for m in network.backbone.modules() if isinstance(m, _BatchNorm)]
-    if network.with_neck:
-        norms += [m for m in network.neck.modules() if isinstance(m, _BatchNorm)]
-    norms = [norm for norm in norms if norm.training and norm.track_running_stats]
+    norms = _moving_norms(network) if passes > 1 else []
     if passes == 1 or any(norm.momentum is None for norm in norms):
         return network.extract_feat(inputs), False
     before = [_statistics(norm) for norm in norms]
@@ -40,6 +37,13 @@ def extract_for_passes(network: EncoderDecoder, inputs: Tensor, passes: int) -> 
     for norm, old in zip(norms, before, strict=True):
         _count_passes(norm, old, passes)
     return features, True
+
+
+def _moving_norms(network: EncoderDecoder) -> list[nn.Module]:
+    """The batch norms before the head whose running statistics a pass moves."""
+    parts = [network.backbone, *([network.neck] if network.with_neck else [])]
+    norms = [m for part in parts for m in part.modules() if isinstance(m, _BatchNorm)]
+    return [norm for norm in norms if norm.training and norm.track_running_stats]
 
 
 def _statistics(norm: nn.Module) -> list[Tensor]:
