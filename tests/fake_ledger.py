@@ -34,8 +34,8 @@ def finished(parameters, miou, run, *, dataset='synthetic', classes=CLASSES, **m
         'sweep': 'tiny', 'config': 'arml_tiny', 'run': run, 'parameters': parameters, 'fixed': [],
         'seed': seed, 'finished_at': f'2026-11-24T10:0{seed}:00+0000', 'seconds': 30.0,
         'attempt': 1, 'status': 'finished', 'commit': 'abcdef0123', 'versions': {'torch': '2.13.0'},
-        'machine': 'Linux', 'threads': 1, 'gpu': None, 'dataset': dataset, 'classes': classes,
-        'data': {'segmentor': {'train_dataloader': 'aa'}},
+        'machine': 'Linux', 'processor': 'A, AVX512', 'threads': 1, 'gpu': None,
+        'dataset': dataset, 'classes': classes, 'data': {'segmentor': {'train_dataloader': 'aa'}},
         'rows': [
             {'name': 'raw CAM', 'split': 'test', 'metrics': metrics(miou - 5, classes=classes)},
             {

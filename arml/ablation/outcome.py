@@ -18,8 +18,8 @@ LAST_LINES = 20
 SHOWN_LINES = 5
 #: What a finished cell's line takes over from its ``result.json``.
 KEPT = (
-    'seed', 'commit', 'versions', 'machine', 'threads', 'gpu', 'dataset', 'classes', 'data', 'rows', 'stages',
-    'validation', 'histories', 'title', 'config_file',
+    'seed', 'commit', 'versions', 'machine', 'processor', 'threads', 'gpu', 'dataset', 'classes', 'data', 'rows',
+    'stages', 'validation', 'histories', 'title', 'config_file',
 )  # fmt: skip
 
 

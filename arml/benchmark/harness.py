@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -359,7 +358,6 @@ def reporting(benchmark: str, harness: Harness, **settings: Any) -> Iterator[Rep
         report.environment = {
             **describe(),
             'device': str(harness.device),
-            'processor': _processor(),
             'gpu_used': torch.cuda.get_device_name(harness.device) if on_gpu else None,
             'load_before': _load(),
         }
@@ -375,9 +373,3 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
 def _load() -> float:
     """Processes that wanted to run in the last minute, this one included."""
     return round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else math.nan
-
-
-def _processor() -> str | None:
-    file = Path('/proc/cpuinfo')
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return next((x.partition(':')[2].strip() for x in lines if x.startswith('model name')), None)

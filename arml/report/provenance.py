@@ -47,6 +47,7 @@ def record(runs: SweepRuns) -> dict[str, Any]:
         'data': {name: sorted(found) for name, found in _fingerprints(rows).items()},
         'commits': _each(rows, 'commit'),
         'machines': _each(rows, 'machine'),
+        'processors': _each(rows, 'processor'),
         'gpus': _each(rows, 'gpu'),
         'threads': _each(rows, 'threads'),
         'fixed': _each(rows, 'fixed'),
@@ -80,6 +81,11 @@ def text(runs: SweepRuns, found: dict[str, Any]) -> str:
     if len(commits) > 1:
         lines.append(
             '**The runs are of several commits**: what changed between them is in the numbers.'
+        )
+    if len(found['processors']) > 1 and None in found['gpus']:
+        lines.append(
+            f'**The runs are of several processors** ({"; ".join(map(_processor, found["processors"]))}): each adds '
+            'up in its own order, so equal seeds end elsewhere.'
         )
     mixed = [package for package, each in found['versions'].items() if len(each) > 1]
     if mixed:
@@ -128,6 +134,10 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
 def _each(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
     """The different values of a field, in the order of their first appearance."""
     return list({repr(row.get(key)): row.get(key) for row in rows}.values())
+
+
+def _processor(name: str | None) -> str:
+    return name or 'one that was not noted'
 
 
 def _code(text: str) -> str:

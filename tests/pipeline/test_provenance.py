@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 from tiny_run import load
 
 from arml.pipeline import environment, run_pipeline
@@ -28,6 +29,28 @@ def test_commit__is_that_which_the_process_began_with(monkeypatch):
     before = environment.commit()
     monkeypatch.setattr(environment.subprocess, 'run', lambda *_, **__: pytest.fail('asked again'))
     assert environment.commit() == before
+
+
+@pytest.mark.parametrize(
+    ('said', 'expected'),
+    [
+        (
+            'processor: 0\nmodel name\t: A\ncpu family\t: 25\nmodel\t: 17\n\nmodel name: B',
+            'A family 25 model 17',
+        ),
+        ('model name\t: A', 'A'),
+        (None, environment.platform.processor() or environment.platform.machine()),
+    ],
+)
+def test_processor__is_told_apart_by_its_numbers_too(tmp_path, monkeypatch, said, expected):
+    file = tmp_path / 'cpuinfo'
+    if said is not None:
+        file.write_text(said)
+    monkeypatch.setattr(environment, 'Path', lambda _: file)
+    used = torch.backends.cpu.get_cpu_capability()
+    assert environment.processor.__wrapped__() == f'{expected}, {used}'
+    monkeypatch.undo()
+    assert environment.describe()['processor'] == environment.processor()
 
 
 def test_run__that_dies_has_said_which_data(tiny_run, tmp_path, monkeypatch):

@@ -268,12 +268,15 @@ def test_report__with_work_dirs_it_has_curves_and_tiles(tmp_path):
 def test_report__what_runs_do_not_share_is_said(no_plots, tmp_path):
     lines = omega_lines()
     lines[0] |= {'commit': '1234567890', 'versions': {'torch': '2.12.0'}}
+    lines[0] |= {'processor': 'B, AVX2'}
+    lines[1] |= {'processor': None}
     lines[0] |= {'data': {'segmentor': {'train_dataloader': 'bb'}}}
     runs = omega_runs(lines=lines)
     text, _, _ = report(tmp_path, runs_of(omega_cells(), lines, strangers=3))
     assert 'commit `1234567`, `abcdef0`' in text
     assert 'The runs are of several commits' in text
     assert 'several versions of torch' in text
+    assert 'several processors** (B, AVX2; one that was not noted; A, AVX512)' in text
     assert 'The runs differ in the data of segmentor.train_dataloader' in text
     assert 'The ledger has 3 finished runs more' in text
     assert runs.strangers == 0
