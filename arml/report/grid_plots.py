@@ -122,18 +122,20 @@ def _against_parameter(
     place = next((i for i, line in enumerate(table.lines) if line.group is comparator), None)
     name = only.rsplit('.', 1)[-1] if only else 'lines'
     files = draw_parameter(only, points, score, out / f'{runs.name}.{name}', place)
-    caption = 'Dots: single seeds; with error bar: mean ± standard deviation.'
+    caption = (
+        'Dots: single seeds, each joined to itself; with error bar: mean ± standard deviation.'
+    )
     if comparator is not None:
         caption += f' Dotted line: the mean of {assignment(comparator.values)}.'
     if only and is_curve([point.value for point in points]):
-        caption += ' The line joins means of numbers and is no model.'
+        caption += ' The thick line joins means of numbers and is no model.'
     what = parameter_title(only) if only else 'every line'
     plots.add(files, f'{score_title(table.metric)} of {what}' if not only else
               f'{score_title(table.metric)} against {what}', caption)  # fmt: skip
 
 
 def _point(line: Line, table: ScoresTable, only: str) -> Point:
-    summary, seeds = line.scores[table.metric], list(line.seeds[table.metric].values())
+    summary, seeds = line.scores[table.metric], line.seeds[table.metric]
     paper = line.paper.scores.get(table.metric) if line.paper else None
     value = line.group.values[only] if only else line.group.label
     return Point(value, seeds, summary.expected, summary.mean, summary.std, paper)

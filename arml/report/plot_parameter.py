@@ -1,7 +1,7 @@
 """A score against one parameter: a curve where the values are numbers, a line each where they are words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Point:
 
     Attributes:
         value: The value.
-        scores: One score per seed; none if nothing is finished.
+        scores: Score by seed; none if nothing is finished.
         expected: How many there should be.
         mean: Mean of the scores, NaN without any.
         std: Spread, NaN below two.
@@ -34,7 +34,7 @@ class Point:
     """
 
     value: Any
-    scores: Sequence[float]
+    scores: Mapping[Any, float]
     expected: int
     mean: float
     std: float
@@ -180,14 +180,15 @@ def _lines(
 def _means(
     axes: Axes, pairs: Sequence[tuple[float, Point]], beside: float, upright: bool
 ) -> None:  # fmt: skip
-    """Means with their spread, and the single seeds a little beside them."""
-    seeds = [(place + beside, score) for place, point in pairs for score in point.scores]
+    """Means with their spread; the single seeds a little beside them, those of one seed joined."""
     draw = _turn(axes.plot, upright)
     if any(len(point.scores) > 1 for _, point in pairs):
-        draw(
-            *zip(*seeds, strict=True), linestyle='none', marker='o', markersize=2.6, color=FAINT,
-            zorder=3, label='single seeds',
-        )  # fmt: skip
+        for index, seed in enumerate(dict.fromkeys(s for _, point in pairs for s in point.scores)):
+            own = [(at + beside, point.scores[seed]) for at, point in pairs if seed in point.scores]
+            draw(
+                *zip(*own, strict=True), linestyle='-', linewidth=0.6, marker='o', markersize=2.6,
+                color=FAINT, zorder=3, label='single seeds' if not index else None,
+            )  # fmt: skip
     places, means = [place for place, _ in pairs], [point.mean for _, point in pairs]
     spreads = [point.std for _, point in pairs]  # NaN, so no bar, of a single seed
     along = {'yerr' if upright else 'xerr': spreads}
@@ -219,7 +220,7 @@ def _turn(plot, upright: bool):
 
 
 def _span(points: Sequence[Point]) -> tuple[float, float]:
-    values = [score for point in points for score in point.scores]
+    values = [score for point in points for score in point.scores.values()]
     values += [p.mean + sign * p.std for p in points if p.std == p.std for sign in (-1, 1)]
     values += [point.paper for point in points if point.paper is not None]
     return limits(values)

@@ -5,6 +5,7 @@ import pytest
 from fake_ledger import omega_cells, omega_lines, runs_of, write_work
 from PIL import Image
 
+from arml.report import plot_parameter
 from arml.report.plot_cells import cells_of_one_seed, draw_cells
 from arml.report.plot_heat_map import draw_heat_map
 from arml.report.plot_parameter import Point, draw_parameter, is_curve, places_of
@@ -27,7 +28,7 @@ def check(files, *texts):
 
 def point(value, *scores, expected=3, paper=None):
     found = summarise(scores, expected)
-    return Point(value, scores, expected, found.mean, found.std, paper)
+    return Point(value, dict(enumerate(scores)), expected, found.mean, found.std, paper)
 
 
 def test_is_curve__numbers_with_words_at_their_ends():
@@ -61,6 +62,19 @@ def test_draw_parameter__a_line_each_for_words(tmp_path):
     points = [point('baseline', 60), point('full', 62), point('ars')]
     files = draw_parameter('components', points, 'mIoU (%)', tmp_path / 'components')
     check(files, 'baseline', 'ours (n = 1)', 'no result')
+
+
+def test_draw_parameter__joins_what_one_seed_scored(tmp_path, monkeypatch):
+    points = [
+        Point(value, scores, 3, 60.0, 1.0)
+        for value, scores in ((1, {7: 60, 8: 61}), (2, {8: 62}), (3, {8: 63, 7: 59}), (5, {}))
+    ]
+    kept = []
+    monkeypatch.setattr(plot_parameter, 'save', lambda figure, _: kept.append(figure.axes[0]))
+    draw_parameter('omega', points, 'mIoU (%)', tmp_path / 'omega')
+    lines = [tuple(line.get_ydata()) for line in kept[0].lines]
+    assert (60, 59) in lines
+    assert (61, 62, 63) in lines
 
 
 def test_draw_heat_map__numbers_and_what_is_missing(tmp_path):
