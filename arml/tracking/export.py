@@ -16,7 +16,9 @@ from arml.tracking.tracker import RunInfo
 from arml.tracking.wandb_tracker import WandbTracker
 
 #: What of a row becomes a column in W&B beside its parameters.
-COLUMNS = ('seed', 'commit', 'versions', 'machine', 'gpu', 'dataset', 'finished_at', 'attempt')
+COLUMNS = (
+    'seed', 'commit', 'versions', 'machine', 'processor', 'threads', 'gpu', 'dataset', 'finished_at', 'attempt',
+)  # fmt: skip
 #: Where ``tools/sweep.py`` runs a cell, for lines that do not say so: of attempts that have no result.
 WORK = 'work_dirs/sweeps/{sweep}/{run}'
 #: In the folder of a product, which a work dir links to under the name of its stage.
