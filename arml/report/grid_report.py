@@ -234,16 +234,27 @@ def notes_of(
     elif len(table.lines) > 1:
         notes.append('No line was named to compare with (--comparator), so nothing is tested.')
     if 1 < seeds < MANY_SEEDS:
-        notes.append(
-            f'Few seeds: with n = {seeds} on both sides an observed difference below '
-            f'{smallest_seen(seeds):.1f} standard deviations of a line cannot reach p < {LEVEL} '
-            "(Student's t-test, uncorrected). No dagger does not mean no difference."
-        )
+        notes.append(_few_seeds_note(seeds, options.test == 'paired'))
     if any(line.missing for line in table.lines):
         notes.append(
             f'Lines without all their seeds say so (2 of 3). Without a result: {_lacking(table)}.'
         )
     return notes
+
+
+def _few_seeds_note(seeds: int, paired: bool) -> str:
+    least = f'{smallest_seen(seeds, paired=paired):.1f} standard deviations'
+    if paired:
+        what = (
+            f'{seeds} shared seeds a mean difference below {least} of the differences cannot reach'
+        )
+        test = 'paired t-test'
+    else:
+        what = (
+            f'n = {seeds} on both sides an observed difference below {least} of a line cannot reach'
+        )
+        test = "Student's t-test"
+    return f'Few seeds: with {what} p < {LEVEL} ({test}, uncorrected). No dagger does not mean no difference.'
 
 
 def _lacking(table: ScoresTable) -> str:

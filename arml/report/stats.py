@@ -198,12 +198,15 @@ def _hedges(difference: float, n: int, std: float, m: int, other_std: float) -> 
     return correction * difference / pooled
 
 
-def smallest_seen(n: int, level: float = LEVEL) -> float:
+def smallest_seen(n: int, level: float = LEVEL, paired: bool = False) -> float:
     r"""Difference of two means of n values each that just reaches a level, in standard deviations.
 
-    .. math:: t_{1 - \text{level}/2,\, 2n-2} \sqrt{2/n}
+    .. math:: t_{1 - \text{level}/2,\, 2n-2} \sqrt{2/n} \quad\text{or, paired,}\quad
+        t_{1 - \text{level}/2,\, n-1} / \sqrt{n}
 
     It is what has to be *observed*, with equal spread on both sides and before any correction; a true
-    difference of this size is found in about half of all tries.
+    difference of this size is found in about half of all tries. In standard deviations of a side; paired,
+    of the n differences.
     """
-    return float(stats.t.ppf(1 - level / 2, 2 * n - 2) * math.sqrt(2 / n))
+    freedom, error = (n - 1, math.sqrt(1 / n)) if paired else (2 * n - 2, math.sqrt(2 / n))
+    return float(stats.t.ppf(1 - level / 2, freedom) * error)

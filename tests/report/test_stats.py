@@ -116,3 +116,6 @@ def test_smallest_seen__is_where_p_reaches_the_level():
     ours = np.array([-1.0, 0.0, 1.0])
     assert stats.ttest_ind(ours, ours + smallest_seen(n)).pvalue == pytest.approx(0.05)
     assert smallest_seen(3) == pytest.approx(2.267, abs=1e-3)
+    differences = ours / ours.std(ddof=1)
+    differences += smallest_seen(n, paired=True) - differences.mean()
+    assert stats.ttest_1samp(differences, 0).pvalue == pytest.approx(0.05)

@@ -158,6 +158,10 @@ def test_report__the_dagger_follows_the_correction(no_plots, tmp_path):
     assert 'Few seeds: with n = 3' in text
     text, _, _ = report(tmp_path, omega_runs(), comparators=('omega=none',), test='paired')
     assert 'paired t-test over shared seeds' in text
+    assert (
+        'with 3 shared seeds a mean difference below 2.5 standard deviations of the differences'
+        in text
+    )
 
 
 def paper_runs(dataset='BCSS-WSSS', **more):
