@@ -30,6 +30,7 @@ SIZES = {
     'table1_methods_tiny': (30, 18),
     'table2_components_tiny': (15, 6),
     'table3_omega_tiny': (18, 3),
+    'omega_normalised_tiny': (6, 3),
     'lambda_tiny': (18, 3),
     'deviations_maps_tiny': (36, 33),
     'deviations_segmentor_tiny': (27, 3),
