@@ -29,11 +29,16 @@ class Progress:
             speed = (self.done - self._had) / max(elapsed, 1e-9)
             left = (self.total - self.done) / speed if speed > 0 else float('inf')
             sys.stderr.write(
-                f'{self.what}: {self.done}/{self.total}, {speed:.1f} a second, '
+                f'{self.what}: {self.done}/{self.total}, {_pace(speed)}, '
                 f'{duration(left) if self.done < self.total else duration(elapsed)} '
                 f'{"left" if self.done < self.total else "taken"}\n'
             )
             sys.stderr.flush()
+
+
+def _pace(speed: float) -> str:
+    """Items a second; of slow ones, the time of each."""
+    return f'{speed:.1f} a second' if speed >= 1 or speed <= 0 else f'{duration(1 / speed)} each'
 
 
 def duration(seconds: float) -> str:

@@ -46,6 +46,18 @@ def test_progress__what_was_done_before_does_not_count_for_the_speed(clock, caps
     assert capsys.readouterr().err == 'masks: 90/100, 1.0 a second, 10.0 s left\n'
 
 
+def test_progress__slow_items_have_a_time_each(clock, capsys):
+    work = Progress('measurements', 12, every=0)
+    clock.now += 150
+    work.add(2)
+    clock.now += 9
+    work.add(0)
+    assert capsys.readouterr().err.splitlines() == [
+        'measurements: 2/12, 1 min 15 s each, 12 min 30 s left',
+        'measurements: 2/12, 1 min 19 s each, 13 min 15 s left',
+    ]
+
+
 def test_progress__goes_to_standard_error(clock, capsys):
     clock.now += 1
     Progress('x', 1).add()

@@ -108,9 +108,13 @@ def _validates(row: dict[str, Any], metric: str) -> bool:
 
 
 def _made_with(product: Product) -> dict[str, Any]:
-    """Commit and time that a product is of; another run than this one may have made it."""
+    """Commit, processor and time that a product is of; another run than this one may have made it."""
     made = product.record.get('made', {})
-    return {'commit': made.get('commit', 'unknown'), 'made': made.get('time')}
+    return {
+        'commit': made.get('commit', 'unknown'),
+        'processor': made.get('processor'),
+        'made': made.get('time'),
+    }
 
 
 def _rows(stage: Stage, product: Product) -> list[dict[str, Any]]:

@@ -41,13 +41,16 @@ def record(runs: SweepRuns) -> dict[str, Any]:
     for row in rows:
         for package, version in (row.get('versions') or {}).items():
             versions.setdefault(package, set()).add(str(version))
+    commits, products = _each(rows, 'commit'), _products(rows)
+    noted = [product for product in products if product.get('processor')]
     return {
         'config': runs.config,
         'dataset': runs.dataset,
         'data': {name: sorted(found) for name, found in _fingerprints(rows).items()},
-        'commits': _each(rows, 'commit'),
+        'commits': commits,
+        'commits_of_reused': [c for c in _each(products, 'commit') if c not in [None, *commits]],
         'machines': _each(rows, 'machine'),
-        'processors': _each(rows, 'processor'),
+        'processors': _each([*rows, *noted], 'processor'),
         'gpus': _each(rows, 'gpu'),
         'threads': _each(rows, 'threads'),
         'fixed': _each(rows, 'fixed'),
@@ -63,11 +66,12 @@ def record(runs: SweepRuns) -> dict[str, Any]:
 
 def text(runs: SweepRuns, found: dict[str, Any]) -> str:
     """:func:`record` as a paragraph."""
-    commits = [str(commit)[:7] for commit in found['commits']]
+    earlier = _listed(found['commits_of_reused'])
     parts = [
         f'Config `{found["config"]}`, data set {markdown_escape(found["dataset"])}, seeds '
         f'{", ".join(map(str, found["seeds"]))}',
-        f'commit {", ".join(f"`{commit}`" for commit in commits)}',
+        f'commit {_listed(found["commits"])}'
+        + (f', with products of {earlier}' if earlier else ''),
         f'device {", ".join(str(gpu or "CPU") for gpu in found["gpus"])}, threads '
         f'{", ".join(map(str, found["threads"]))}',
         f'{duration(found["seconds"])} of process time in all',
@@ -78,7 +82,7 @@ def text(runs: SweepRuns, found: dict[str, Any]) -> str:
         lines.append(
             'The same in all cells: ' + ', '.join(f'`{k}={v}`' for k, v in fixed.items()) + '.'
         )
-    if len(commits) > 1:
+    if len(found['commits']) > 1 or earlier:
         lines.append(
             '**The runs are of several commits**: what changed between them is in the numbers.'
         )
@@ -134,6 +138,16 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
 def _each(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
     """The different values of a field, in the order of their first appearance."""
     return list({repr(row.get(key)): row.get(key) for row in rows}.values())
+
+
+def _products(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The products of all stages, each once: several runs, of other commits too, may share one."""
+    stages = [stage for row in rows for stage in (row.get('stages') or {}).values()]
+    return list({stage.get('key'): stage for stage in stages}.values())
+
+
+def _listed(commits: Sequence[str | None]) -> str:
+    return ', '.join(f'`{str(commit)[:7]}`' for commit in commits)
 
 
 def _processor(name: str | None) -> str:

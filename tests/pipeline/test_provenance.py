@@ -22,6 +22,8 @@ def test_run__a_reused_product_keeps_its_commit(tiny_run, tmp_path):
     stages = result['stages']
     assert (stages['classifier']['commit'], stages['classifier']['made']) == ('early', '2026')
     assert (stages['segmentor']['commit'], stages['segmentor']['made']) == ('unknown', None)
+    assert stages['classifier']['processor'] is None
+    assert stages['pseudo_masks']['processor'] == environment.processor()
     assert stages['test']['commit'] == result['commit'] == environment.commit()
 
 

@@ -274,16 +274,23 @@ def test_report__what_runs_do_not_share_is_said(no_plots, tmp_path):
     lines[0] |= {'commit': '1234567890', 'versions': {'torch': '2.12.0'}}
     lines[0] |= {'processor': 'B, AVX2'}
     lines[1] |= {'processor': None}
+    lines[2] |= {'stages': {'classifier': {'key': 'k', 'commit': '7654321000', 'processor': 'C'}}}
     lines[0] |= {'data': {'segmentor': {'train_dataloader': 'bb'}}}
     runs = omega_runs(lines=lines)
     text, _, _ = report(tmp_path, runs_of(omega_cells(), lines, strangers=3))
-    assert 'commit `1234567`, `abcdef0`' in text
+    assert 'commit `1234567`, `abcdef0`, with products of `7654321`;' in text
     assert 'The runs are of several commits' in text
     assert 'several versions of torch' in text
-    assert 'several processors** (B, AVX2; one that was not noted; A, AVX512)' in text
+    assert 'several processors** (B, AVX2; one that was not noted; A, AVX512; C)' in text
     assert 'The runs differ in the data of segmentor.train_dataloader' in text
     assert 'The ledger has 3 finished runs more' in text
     assert runs.strangers == 0
+    lines = omega_lines()
+    lines[2] |= {'stages': {'classifier': {'key': 'k', 'commit': '7654321000'}}}
+    text, _, _ = report(tmp_path, omega_runs(lines=lines))
+    assert 'The runs are of several commits' in text
+    assert 'several processors' not in text
+    assert 'of several commits' not in report(tmp_path, omega_runs())[0]
 
 
 def search_runs(count=12, **more):
