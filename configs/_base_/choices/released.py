@@ -24,7 +24,6 @@ both = {
     'model.network.decode_head.type': 'arml.ReleasedPSPHead',
     'model.network.decode_head.dropout_ratio': 0.2,
     'model.network.decode_head.align_corners': True,
-    'train_dataloader.drop_last': False,
     'train_dataloader.dataset.augmentation': 'released_segmentor',
 }
 released_choices = {
@@ -35,7 +34,9 @@ released_choices = {
         'classifier.optim_wrapper.paramwise_cfg.lr_mult.neck': 1.0,
         'model.swv.extra_batch_division': True,
         'model.network.backbone.encoder_depth': 3,
+        'train_dataloader.drop_last': False,
     },
+    # Not drop_last: 257 tiles of EBHI in batches of 8 would leave a batch of one, which no batch norm takes.
     'tiny': {
         **both,
         'model.network.backbone.out_indices': (2, ),
