@@ -36,10 +36,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-#: What ``/proc/cpuinfo`` numbers a processor's kind with, and our word for it.
-_NUMBERS = (('family', 'cpu family'), ('model', 'model'))
-
-
 @functools.cache
 def commit() -> str:
     """The commit of the source tree the package runs from, ``-dirty`` if changed; or ``unknown``.
@@ -76,7 +72,8 @@ def processor() -> str:
     lines = file.read_text().split('\n\n')[0].splitlines() if file.is_file() else []
     said = {key.strip(): value.strip() for key, _, value in (x.partition(':') for x in lines)}
     name = said.get('model name') or platform.processor() or platform.machine()
-    numbers = [f'{word} {said[key]}' for word, key in _NUMBERS if key in said]
+    words = {'cpu family': 'family', 'model': 'model'}
+    numbers = [f'{word} {said[key]}' for key, word in words.items() if key in said]
     return f'{" ".join([name, *numbers])}, {torch.backends.cpu.get_cpu_capability()}'
 
 

@@ -243,18 +243,15 @@ def notes_of(
 
 
 def _few_seeds_note(seeds: int, paired: bool) -> str:
-    least = f'{smallest_seen(seeds, paired=paired):.1f} standard deviations'
-    if paired:
-        what = (
-            f'{seeds} shared seeds a mean difference below {least} of the differences cannot reach'
-        )
-        test = 'paired t-test'
-    else:
-        what = (
-            f'n = {seeds} on both sides an observed difference below {least} of a line cannot reach'
-        )
-        test = "Student's t-test"
-    return f'Few seeds: with {what} p < {LEVEL} ({test}, uncorrected). No dagger does not mean no difference.'
+    which, of, test = (
+        (f'{seeds} shared seeds a mean', 'the differences', 'paired t-test')
+        if paired
+        else (f'n = {seeds} on both sides an observed', 'a line', "Student's t-test")
+    )
+    return (
+        f'Few seeds: with {which} difference below {smallest_seen(seeds, paired=paired):.1f} standard deviations '
+        f'of {of} cannot reach p < {LEVEL} ({test}, uncorrected). No dagger does not mean no difference.'
+    )
 
 
 def _lacking(table: ScoresTable) -> str:

@@ -87,9 +87,10 @@ def text(runs: SweepRuns, found: dict[str, Any]) -> str:
             '**The runs are of several commits**: what changed between them is in the numbers.'
         )
     if len(found['processors']) > 1 and None in found['gpus']:
+        kinds = '; '.join(name or 'one that was not noted' for name in found['processors'])
         lines.append(
-            f'**The runs are of several processors** ({"; ".join(map(_processor, found["processors"]))}): each adds '
-            'up in its own order, so equal seeds end elsewhere.'
+            f'**The runs are of several processors** ({kinds}): each adds up in its own order, so equal seeds end '
+            'elsewhere.'
         )
     mixed = [package for package, each in found['versions'].items() if len(each) > 1]
     if mixed:
@@ -148,10 +149,6 @@ def _products(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _listed(commits: Sequence[str | None]) -> str:
     return ', '.join(f'`{str(commit)[:7]}`' for commit in commits)
-
-
-def _processor(name: str | None) -> str:
-    return name or 'one that was not noted'
 
 
 def _code(text: str) -> str:

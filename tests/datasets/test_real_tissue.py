@@ -1,23 +1,18 @@
 """The real EBHI tiles, where this machine has them."""
 
 import csv
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from real_tiles import ROOT, needs_real_tiles
 
 from arml.datasets import EBHIDataset
 from arml.datasets.checker import check, format_faults
 from arml.datasets.conversion.ebhi import builtin_list, pixel_sha256
 from arml.datasets.transforms import decode_tile, read_raw_mask
 
-BESIDE = Path(__file__).parents[3] / 'shared' / 'data' / 'ebhi-tissue'
-ROOT = Path(os.environ.get('ARML_REAL_DATA') or BESIDE)
-pytestmark = pytest.mark.skipif(
-    not (ROOT / 'train').is_dir(),
-    reason=f'the EBHI tiles are not here ({ROOT}); set ARML_REAL_DATA, see docs/data.md',
-)
+pytestmark = needs_real_tiles
 
 
 def test_real__checker_finds_no_fault():

@@ -1,22 +1,15 @@
 """What is checked before a training, on the real EBHI tiles: with drawn ones of a test another number fits a batch."""
 
-import os
-from pathlib import Path
-
 import pytest
+from real_tiles import ROOT, needs_real_tiles
 from shipped import CONFIGS, names
 
 from arml.config import load_config
 from arml.pipeline.run import build_stages, make_plan
 from arml.pipeline.store import Store
 
-BESIDE = Path(__file__).parents[3] / 'shared' / 'data' / 'ebhi-tissue'
-ROOT = Path(os.environ.get('ARML_REAL_DATA') or BESIDE)
 FILES = [file for file in CONFIGS if file.stem.endswith('_tiny_ebhi')]
-pytestmark = pytest.mark.skipif(
-    not (ROOT / 'train').is_dir(),
-    reason=f'the EBHI tiles are not here ({ROOT}); set ARML_REAL_DATA, see docs/data.md',
-)
+pytestmark = needs_real_tiles
 
 
 @pytest.mark.parametrize('file', FILES, ids=names(FILES))
