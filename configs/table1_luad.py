@@ -15,3 +15,5 @@ method_configs = {
     'bisenetv1': 'baselines/bisenetv1_r18_luad.py',
 }
 method = 'arml'
+# ARML in other forms: in a report the best method is not tested against a variant of itself.
+method_variants = dict(arml=['arml_resnet38', 'arml_mit-b3', 'arml_released'])

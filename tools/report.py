@@ -99,11 +99,12 @@ def main(argv=None) -> int:
 def read_runs(path, ledger_file, fixed):
     """A sweep with what its ledger says, and the space that it searches (empty for a grid)."""
     from arml.ablation import Ledger, cells_of, read_sweep, tried_in
-    from arml.config.chosen_file import upper_bounds_in
+    from arml.config.chosen_file import upper_bounds_in, variants_in
     from arml.config.load import read_config
     from arml.report.sweep_cells import SweepRuns, entries_of
 
     sweep = read_sweep(path)
+    base = read_config(sweep.config)
     ledger = Ledger(ledger_file or Path('work_dirs') / 'sweeps' / sweep.name / 'ledger.jsonl')
     lines = ledger.rows()
     if sweep.method == 'grid':
@@ -120,7 +121,7 @@ def read_runs(path, ledger_file, fixed):
         method=sweep.method, metric=sweep.metric, goal=sweep.goal,
         entries=entries_of(cells, lines, ledger.path.parent), strangers=len(strangers - {run for _, run in cells}),
         logarithmic=frozenset(name for name, found in sweep.space.items() if found.log),
-        upper_bounds=upper_bounds_in(read_config(sweep.config)),
+        upper_bounds=upper_bounds_in(base), variants=variants_in(base),
     )  # fmt: skip
     return runs, sweep.space
 

@@ -1,6 +1,6 @@
 """A config that only names other configs: one leaf that stands for a whole file, such as a row of Table 1."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from arml.errors import ConfigError
 ENDING = '_configs'
 #: Ending of the key that names those of the values that a report shows as upper bounds.
 BOUNDS = '_upper_bounds'
+#: Ending of the key that names those that are variants of another value, and no other method.
+VARIANTS = '_variants'
 
 
 def files_in(config: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
@@ -41,11 +43,33 @@ def upper_bounds_in(config: Mapping[str, Any]) -> dict[str, frozenset[str]]:
         return {}
     name, files = found
     bounds = frozenset(map(str, config.get(f'{name}{BOUNDS}') or ()))
-    if bounds - files.keys():
-        raise ConfigError(
-            f'{name}{BOUNDS}: found {", ".join(sorted(bounds - files.keys()))}, expected some of {", ".join(files)}'
-        )
+    _known(f'{name}{BOUNDS}', bounds, files)
     return {name: bounds} if bounds else {}
+
+
+def variants_in(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Of which other value some are variants, by the name of the choice.
+
+    Args:
+        config: As read from its file, with ``method_variants = dict(arml=['arml_released'])``.
+
+    Raises:
+        ConfigError: If one is none of the choices.
+    """
+    found = files_in(config)
+    if found is None:
+        return {}
+    name, files = found
+    given = config.get(f'{name}{VARIANTS}') or {}
+    variants = {str(each): str(of) for of, several in given.items() for each in several}
+    _known(f'{name}{VARIANTS}', {*variants, *variants.values()}, files)
+    return {name: variants} if variants else {}
+
+
+def _known(key: str, found: Collection[str], files: Mapping[str, str]) -> None:
+    strange = sorted(set(found) - files.keys())
+    if strange:
+        raise ConfigError(f'{key}: found {", ".join(strange)}, expected some of {", ".join(files)}')
 
 
 def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
@@ -54,7 +78,7 @@ def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[
     A config with ``method_configs = dict(arml='arml_tiny_ebhi.py', oeem='oeem/oeem_tiny_ebhi.py')`` and
     ``method = 'arml'`` is the first of them; with the override ``method=oeem`` it is the second. Nothing of the
     choice is left in what is resolved, so a run is the same whichever way it was asked for. Beside them may stand
-    ``method_upper_bounds``, which is for reports.
+    ``method_upper_bounds`` and ``method_variants``, which are for reports.
 
     Args:
         config: As read from its file; of one that names files the default is taken out.
@@ -71,11 +95,13 @@ def take_file(config: Config, overrides: Mapping[str, Any]) -> tuple[Path, dict[
         return None
     name, files = found
     upper_bounds_in(config)
-    more = [key for key in config if key not in (name, f'{name}{ENDING}', f'{name}{BOUNDS}')]
+    variants_in(config)
+    known = (name, *(f'{name}{ending}' for ending in (ENDING, BOUNDS, VARIANTS)))
+    more = [key for key in config if key not in known]
     if more or name not in config:
         raise ConfigError(
             f'config {config.filename}: a file with {name}{ENDING} holds these, {name}, the default, and perhaps '
-            f'{name}{BOUNDS}, and nothing else; found {", ".join(more) or f"no {name}"}'
+            f'{name}{BOUNDS} and {name}{VARIANTS}, and nothing else; found {", ".join(more) or f"no {name}"}'
         )
     rest = dict(overrides)
     return Path(config.filename).parent / files[chosen_value(config, name, list(files), rest)], rest

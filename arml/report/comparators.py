@@ -79,5 +79,6 @@ def _pair(
 
 
 def _method(group: Group) -> dict[str, str]:
-    """What a line is of, whichever of its results it shows."""
-    return {name: repr(value) for name, value in group.values.items() if name != RESULT}
+    """What a line is of, whichever of its results and variants it shows."""
+    values = {**group.values, **group.variant_of}
+    return {name: str(value) for name, value in values.items() if name != RESULT}

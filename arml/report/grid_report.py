@@ -139,7 +139,11 @@ def grid_report(runs: SweepRuns, options: ReportOptions, out: Path) -> SweepRepo
 def lines_of(runs: SweepRuns, options: ReportOptions) -> tuple[list[Group], list[str]]:
     """The lines of a grid's table, and the parameters that they differ by."""
     groups = [
-        replace(group, upper_bound=runs.is_upper_bound(group.values))
+        replace(
+            group,
+            upper_bound=runs.is_upper_bound(group.values),
+            variant_of=runs.variant_of(group.values),
+        )
         for group in groups_of(runs.entries)
     ]
     names = varied(runs.entries)
@@ -227,6 +231,15 @@ def notes_of(
     seeds = 0
     if table.best_other:
         notes.append(_best_other_note(table, options))
+        variants = [
+            f'{label_of({name: line.group.values[name]})} (of {label_of({name: of})})'
+            for line in table.lines
+            for name, of in line.group.variant_of.items()
+        ]
+        if variants:
+            notes.append(
+                f'Variants of a method are not its rivals: {"; ".join(dict.fromkeys(variants))}.'
+            )
         seeds = min((test.n for line in table.lines for test in line.tests.values()), default=0)
     elif comparator is not None:
         notes.append(_dagger_note(table, comparator, title, options))

@@ -79,6 +79,7 @@ class SweepRuns:
         strangers: Finished lines of the ledger that are no cells of the sweep as it is now.
         logarithmic: Parameters of a search that are drawn on a logarithmic scale.
         upper_bounds: Values of a parameter that are upper bounds, by its name.
+        variants: Values of a parameter that are variants of another of its values, and which, by its name.
     """
 
     name: str
@@ -91,6 +92,7 @@ class SweepRuns:
     strangers: int = 0
     logarithmic: frozenset[str] = frozenset()
     upper_bounds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def finished(self) -> list[Entry]:
@@ -100,6 +102,14 @@ class SweepRuns:
     def is_upper_bound(self, values: Mapping[str, Any]) -> bool:
         """Whether a combination of values is an upper bound."""
         return any(str(values.get(name)) in known for name, known in self.upper_bounds.items())
+
+    def variant_of(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The values of which those of a combination are variants, by the name of the parameter."""
+        return {
+            name: known[str(values.get(name))]
+            for name, known in self.variants.items()
+            if str(values.get(name)) in known
+        }
 
     @cached_property
     def dataset(self) -> str:
@@ -201,12 +211,14 @@ class Group:
         values: The varied parameters but the seed, by dotted path.
         entries: Its cells, one a seed.
         upper_bound: Whether it is shown beside the others and does not compete with them.
+        variant_of: Values of which its own are variants: of the same method as the line that has them.
         alike: Values of further groups whose maps it stands for.
     """
 
     values: Mapping[str, Any]
     entries: list[Entry] = field(default_factory=list)
     upper_bound: bool = False
+    variant_of: Mapping[str, Any] = field(default_factory=dict)
     alike: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
@@ -270,7 +282,9 @@ def split_by_row(groups: Iterable[Group], rows: Sequence[str]) -> list[Group]:
         for name in rows:
             if not done and name == rows[0] or any(find_row(e.row['rows'], name) for e in done):
                 entries = [_reading(entry, name, rows[0]) for entry in group.entries]
-                one = Group({**group.values, RESULT: name}, entries, group.upper_bound)
+                one = replace(
+                    group, values={**group.values, RESULT: name}, entries=entries, alike=[]
+                )
                 twin = next((each for each in found if _same_maps(one, each)), None)
                 if twin is None:
                     found.append(one)

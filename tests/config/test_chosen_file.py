@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 
 from arml.config import load_config
-from arml.config.chosen_file import files_in, upper_bounds_in
+from arml.config.chosen_file import files_in, upper_bounds_in, variants_in
 from arml.config.load import read_config
 from arml.errors import ConfigError
 
@@ -49,6 +49,21 @@ def test_chosen_file__says_which_values_are_upper_bounds(rows):
     rows.write_text(rows.read_text() + "method_upper_bounds = ['full']\n")
     with pytest.raises(ConfigError, match='method_upper_bounds: found full, expected some of arml'):
         load_config(rows)
+
+
+def test_chosen_file__says_which_values_are_variants(rows):
+    full = read_config(ROOT / 'configs' / 'table1_luad.py')
+    others = ('arml_resnet38', 'arml_mit-b3', 'arml_released')
+    assert variants_in(full) == {'method': dict.fromkeys(others, 'arml')}
+    for file in (rows, TINY):
+        assert variants_in(read_config(file)) == {}
+    text = rows.read_text()
+    rows.write_text(f"{text}method_variants = dict(arml=['classifier'])\n")
+    assert load_config(rows).to_dict() == load_config(TINY).to_dict()
+    for strange in ("dict(arml=['full'])", "dict(full=['arml'])"):
+        rows.write_text(f'{text}method_variants = {strange}\n')
+        with pytest.raises(ConfigError, match='method_variants: found full, expected some of arml'):
+            load_config(rows)
 
 
 def test_chosen_file__errors(rows, tmp_path):

@@ -115,6 +115,19 @@ def test_best_other__is_another_method_and_not_another_result(report):
     assert 'No column has two methods with all their seeds.' in alone.markdown
 
 
+def test_best_other__is_no_variant_of_the_best(report):
+    variants = {'method': {'cam': 'arml'}}
+    scores = {'arml': [66.0, 66.5], 'cam': [64.0, 65.0], 'oeem': [60.0, 61.0]}
+    made = report(methods(scores, variants=variants))
+    assert {(pair['best'], pair['other']) for pair in made.data['pairs']} == {('arml', 'oeem')}
+    assert 'Variants of a method are not its rivals: cam (of arml).' in made.markdown
+    swapped = {'arml': [64.0, 65.0], 'cam': [66.0, 66.5], 'oeem': [60.0, 61.0]}
+    both = report(methods(swapped, variants=variants), rows=BOTH)
+    assert {(pair['best'], pair['other']) for pair in both.data['pairs']} == {
+        ('method = cam, result = segmentor', 'method = oeem, result = segmentor')
+    }
+
+
 def test_best_other__a_line_without_all_its_seeds_is_neither(report):
     made = report(methods(SCORES | {'arml': [66.0, None, 67.0]}))
     assert {(pair['best'], pair['other']) for pair in made.data['pairs']} == {('pspnet', 'cam')}
