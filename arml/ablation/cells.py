@@ -2,13 +2,16 @@
 
 import contextlib
 import copy
+import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmengine.config import Config
+
 from arml.ablation.sweep_file import Sweep
 from arml.ablation.values import as_options, read_options
-from arml.config.load import read_config, resolve_config
+from arml.config.load import load_config, read_config, resolve_config
 from arml.errors import ConfigError
 from arml.pipeline.data import files_at_rest
 from arml.pipeline.keys import run_of
@@ -83,6 +86,20 @@ def cell_of(sweep: Sweep, parameters: Mapping[str, Any], fixed: Sequence[str] = 
     return Cell(dict(parameters), run_of(keys), stages=keys)
 
 
+def run_of_file(path: str | os.PathLike, overrides: Mapping[str, Any]) -> str:
+    """Key of the run of a config file, by itself as in any sweep.
+
+    Args:
+        path: The config.
+        overrides: Dotted paths and values.
+
+    Raises:
+        ConfigError: If the file or an override is wrong.
+        ArmlError: If the data or a weight file, which are part of the hash, are not there.
+    """
+    return run_of(_keys(load_config(path, dict(overrides), for_run=True)))
+
+
 def tried_in(
     sweep: Sweep, lines: Iterable[Mapping[str, Any]], fixed: Sequence[str] = ()
 ) -> list[tuple[dict[str, Any], str]]:
@@ -150,5 +167,9 @@ class _Plan:
         except ConfigError as error:
             where = ', '.join(as_options(parameters))
             raise ConfigError(f'sweep {self.name}, cell {where}: {error}') from error
-        plan = make_plan(build_stages(config), Store(config.store))
-        return {item.stage.name: item.key for item in plan}
+        return _keys(config)
+
+
+def _keys(config: Config) -> dict[str, str]:
+    plan = make_plan(build_stages(config), Store(config.store))
+    return {item.stage.name: item.key for item in plan}

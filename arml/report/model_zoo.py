@@ -1,8 +1,10 @@
 """The model zoo: what each shipped config reached, from the ledgers of its runs; nothing of it is typed."""
 
+import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,18 +12,16 @@ from tabulate import tabulate
 
 from arml.report.labels import markdown_escape
 from arml.report.paper_tables import paper_source
-from arml.report.result import newest_by_run
+from arml.report.result import MEANS
 from arml.report.rows import find_row
 from arml.report.scores_table import spread
 from arml.report.stats import summarise
-from arml.report.sweep_cells import SEED
 
-#: Parameters that choose a config or a seed of it. A run with others is an ablation, not a model of the zoo.
-CHOOSING = frozenset({SEED, 'method'})
-#: Options that say where things are.
-PLACES = ('data_root=', 'store=')
 #: Where ARML's own configs begin, which are those that its paper is of.
 ARML = 'configs/arml_'
+#: The stage of those that learn from image-level labels; others learn from dense masks alone.
+CLASSIFIER = 'classifier'
+LICENSE = 'Apache-2.0'
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Model:
         """The commits that it was made at."""
         return sorted({str(row.get('commit', 'unknown'))[:7] for row in self.rows})
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether it learns from dense masks: an upper bound of the others."""
+        return CLASSIFIER not in self.rows[0]['stages']
+
     def scores(self, row: str, name: str) -> list[float]:
         """A score of a line of its runs' tables; empty where they have none."""
         found = [find_row(each['rows'], row) for each in self.rows]
@@ -63,18 +68,15 @@ class Model:
 
 
 def models_of(lines: Iterable[Mapping[str, Any]]) -> list[Model]:
-    """The models of some ledgers: configs as they are shipped, run with one or more seeds.
+    """The models of some lines, one a config and data set.
 
     Args:
-        lines: Of all ledgers, oldest first. Lines of before the file of the config stood in them, ablations, and
-            runs with other options than places are left out.
+        lines: Finished lines of ledgers that are of shipped configs as they are, one a config and seed
+            (:func:`arml.ablation.shipped_lines`).
     """
     found: dict[tuple[str, str], dict[Any, Mapping[str, Any]]] = {}
-    for line in newest_by_run(lines).values():
-        shipped = line.get('config_file') and set(line.get('parameters') or {}) <= CHOOSING
-        placed = all(str(option).startswith(PLACES) for option in line.get('fixed') or ())
-        if line['status'] == 'finished' and shipped and placed:
-            found.setdefault((line['dataset'], line['config_file']), {})[line['seed']] = line
+    for line in lines:
+        found.setdefault((line['dataset'], line['config_file']), {})[line['seed']] = line
     models = []
     for (dataset, config), by_seed in sorted(found.items()):
         rows = [by_seed[seed] for seed in sorted(by_seed)]
@@ -82,14 +84,17 @@ def models_of(lines: Iterable[Mapping[str, Any]]) -> list[Model]:
     return models
 
 
-def zoo_page(models: Sequence[Model], command: str) -> str:
+def zoo_page(models: Sequence[Model], command: str, folder: str | os.PathLike = 'docs') -> str:
     """The page of the zoo in Markdown.
 
     Args:
         models: From :func:`models_of`.
         command: What writes it.
+        folder: Where the page will lie; its links to configs start there.
     """
-    head = ('method', 'config', 'mIoU of its maps', 'mIoU', 'Dice', 'ACC', 'seeds', 'commit')
+    head = (
+        'method', 'config', 'learns from', 'mIoU of its maps', 'mIoU', 'Dice', 'ACC', 'seeds', 'commit',
+    )  # fmt: skip
     parts = [
         '# Model zoo',
         'Every shipped config that has been run as it is, from the ledgers of its runs: test split, protocol A, '
@@ -101,16 +106,17 @@ def zoo_page(models: Sequence[Model], command: str) -> str:
         rows = [
             [
                 markdown_escape(model.title),
-                f'[`{model.name}.py`](../{model.config})',
+                f'[`{model.name}.py`]({Path(os.path.relpath(model.config, folder)).as_posix()})',
+                'dense masks' if model.is_dense else 'image labels',
                 _score(model, 'maps', 'mIoU'),
-                *(_score(model, 'segmentor', name) for name in ('mIoU', 'mDice', 'ACC')),
+                *(_score(model, 'segmentor', name) for name in MEANS),
                 ', '.join(map(str, model.seeds)),
                 ', '.join(model.commits),
             ]
             for model in models
             if model.dataset == dataset
         ]
-        align = ('left', 'left', *['right'] * 4, 'left', 'left')
+        align = (*['left'] * 3, *['right'] * 4, 'left', 'left')
         table = tabulate(rows, head, tablefmt='pipe', colalign=align, disable_numparse=True)
         parts.append(f'## {markdown_escape(dataset)}\n\n{table}')
     return '\n\n'.join([*parts, f'Written by `{command}`; do not edit.']) + '\n'
@@ -126,10 +132,11 @@ def metafile(models: Sequence[Model], command: str) -> str:
     collections = [
         {
             'Name': title,
+            'License': LICENSE,
             'Metadata': {'Training Data': sorted({m.dataset for m in found})},
             **({'Paper': _paper()} if all(m.config.startswith(ARML) for m in found) else {}),
             'README': 'docs/model_zoo.md',
-            'Framework': 'PyTorch',
+            'Frameworks': ['PyTorch'],
         }
         for title in dict.fromkeys(model.title for model in models)
         for found in [[model for model in models if model.title == title]]
@@ -139,18 +146,21 @@ def metafile(models: Sequence[Model], command: str) -> str:
             'Name': model.name,
             'In Collection': model.title,
             'Config': model.config,
-            'Metadata': {'Seeds': model.seeds, 'Commits': model.commits},
+            'Metadata': {
+                'Training Data': model.dataset,
+                'Supervision': 'dense masks' if model.is_dense else 'image labels',
+                'Protocol': 'A',
+                'Seeds': [str(seed) for seed in model.seeds],
+                'Commits': model.commits,
+            },
             'Results': [
                 {
-                    'Task': 'Weakly Supervised Semantic Segmentation',
+                    'Task': f'{"" if model.is_dense else "Weakly Supervised "}Semantic Segmentation',
                     'Dataset': model.dataset,
-                    'Metrics': {
-                        name: round(statistics.fmean(values), 2)
-                        for name in ('mIoU', 'mDice', 'ACC')
-                        if (values := model.scores('segmentor', name) or model.scores('maps', name))
-                    },
+                    'Metrics': _metrics(model),
                 }
             ],
+            'Framework': 'PyTorch',
         }
         for model in models
     ]
@@ -161,6 +171,19 @@ def metafile(models: Sequence[Model], command: str) -> str:
         width=120,
     )
     return f'# Written by {command}; do not edit.\n{text}'
+
+
+def _metrics(model: Model) -> dict[str, float]:
+    """Means and standard deviations over the seeds; those of maps say so."""
+    found = {}
+    for row, of in (('segmentor', ''), ('maps', ' of its maps')):
+        for name in MEANS:
+            values = model.scores(row, name)
+            if values:
+                found[f'{name}{of}'] = round(statistics.fmean(values), 2)
+            if len(values) > 1:
+                found[f'{name}{of}, standard deviation'] = round(statistics.stdev(values), 2)
+    return found
 
 
 def _paper() -> dict[str, str]:

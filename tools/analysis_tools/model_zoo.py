@@ -17,12 +17,19 @@ def parse_args(argv=None):
     parser.add_argument('ledgers', nargs='+', metavar='LEDGER', help='ledgers of sweeps')
     parser.add_argument('--out', default='docs/model_zoo.md', help='the page')
     parser.add_argument('--metafile', default='configs/metafile.yml', help='the index')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+        help='as given to tools/sweep.py run: where the data lie',
+    )  # fmt: skip
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> int:
     args = parse_args(argv)
-    from arml.ablation import Ledger
+    from arml.startup import start
+
+    start()
+    from arml.ablation import Ledger, shipped_lines
     from arml.atomic import write_text
     from arml.errors import DataError
     from arml.report.model_zoo import metafile, models_of, zoo_page
@@ -31,17 +38,21 @@ def main(argv=None) -> int:
     if missing:
         raise DataError(f'{missing[0]}: no such ledger; tools/sweep.py run writes one')
     lines = [line for path in args.ledgers for line in Ledger(path).rows()]
-    models = [model for model in models_of(lines) if Path(model.config).is_file()]
-    if not models:
+    found, left = shipped_lines(lines, args.cfg_options)
+    reasons = '; '.join(f'{count} {why}' for why, count in left.items())
+    if not found:
         raise DataError(
-            f'{", ".join(args.ledgers)}: no run of a config as it is shipped; expected finished lines whose '
-            'parameters are method and randomness.seed alone'
+            f'{", ".join(args.ledgers)}: no finished run of a config as it is now; finished lines left out: '
+            f'{reasons or "none"}. Run the config, with its data in place and at this commit'
         )
     words = sys.argv[1:] if argv is None else argv
     command = shlex.join(['python', 'tools/analysis_tools/model_zoo.py', *words])
-    write_text(Path(args.out), zoo_page(models, command))
+    models = models_of(found)
+    write_text(Path(args.out), zoo_page(models, command, Path(args.out).parent))
     write_text(Path(args.metafile), metafile(models, command))
-    print(f'{args.out}, {args.metafile}: {len(models)} models')
+    print(f'{args.out}, {args.metafile}: {len(models)} models of {len(found)} runs')
+    if reasons:
+        print(f'left out: {reasons}')
     return 0
 
 
