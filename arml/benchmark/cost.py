@@ -48,7 +48,7 @@ def run(
     """Run the stages of configs briefly, in turns, each in a process of its own.
 
     Args:
-        harness: Rounds and threads; the device is a GPU where there is one.
+        harness: Rounds, threads and device; the rest of it does not apply.
         configs: Config files.
         cfg_options: Overrides of all of them.
 
@@ -70,14 +70,24 @@ def run(
 
 
 def _run(config: str, options: dict[str, Any], harness: Harness) -> dict[str, Any]:
-    threads = {'OMP_NUM_THREADS': str(harness.threads)} if harness.threads else {}
+    given = {'OMP_NUM_THREADS': str(harness.threads)} if harness.threads else {}
+    if harness.device.type == 'cpu':
+        given['CUDA_VISIBLE_DEVICES'] = ''
+    elif harness.device.index is not None:
+        given['CUDA_VISIBLE_DEVICES'] = _visible(harness.device.index)
     done = subprocess.run(
         [sys.executable, str(PROGRAM), config, *as_options(options)],
-        env={**os.environ, **threads}, capture_output=True, text=True, check=False,
+        env={**os.environ, **given}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise ArmlError(f'{config}: its run failed:\n' + '\n'.join(done.stderr.splitlines()[-20:]))
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _visible(index: int) -> str:
+    """Name of a GPU for a process that is to see no other one: the machine's, not this process's."""
+    names = [name for name in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if name.strip()]
+    return names[index].strip() if names else str(index)
 
 
 def _lines(config: str, rounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,7 +99,8 @@ def _lines(config: str, rounds: Sequence[dict[str, Any]]) -> list[dict[str, Any]
         speeds = [1 / one['seconds'] for one in each]
         lines.append(
             {
-                'config': config, 'title': rounds[0]['title'], 'row': result['row'], 'stage': result['stage'],
+                'config': config, 'title': rounds[0]['title'] or Path(config).stem, 'row': result['row'],
+                'stage': result['stage'],
                 'parameters': result['parameters'], 'flops': result['flops'],
                 'training_seconds': statistics.median(totals), 'training_range': [min(totals), max(totals)],
                 'tiles_per_second': statistics.median(speeds), 'tiles_range': [min(speeds), max(speeds)],

@@ -11,18 +11,11 @@ from arml.errors import DataError
 from arml.report.labels import markdown_escape
 from arml.report.rows import ROLES
 
-NEEDED = (
-    'title',
-    'row',
-    'stage',
-    'parameters',
-    'flops',
-    'training_seconds',
-    'tiles_per_second',
-    'memory',
-)
+TEXTS = ('config', 'title', 'row', 'stage')
+NUMBERS = ('parameters', 'flops', 'training_seconds', 'tiles_per_second', 'memory')
+RANGES = ('training_range', 'tiles_range')
 HEAD = (
-    'method', 'result', 'parameters (M)', 'GFLOP a tile', 'training (min)', 'tiles/s', 'peak memory (MB)',
+    'method', 'config', 'result', 'parameters (M)', 'GFLOP a tile', 'training (min)', 'tiles/s', 'peak memory (MB)',
 )  # fmt: skip
 
 
@@ -39,18 +32,34 @@ def load_costs(path: str | Path) -> dict[str, Any]:
             f'{path}: cannot be read ({error}); make it with benchmark.py cost --out'
         ) from error
     lines = content.get('costs') if isinstance(content, dict) else None
-    if not lines or any(name not in line for line in lines for name in NEEDED):
-        raise DataError(
-            f'{path}: is not what benchmark.py cost --out writes: no "costs" with {", ".join(NEEDED)}'
-        )
+    if not isinstance(lines, list) or not lines:
+        raise DataError(f'{path}: is not what benchmark.py cost --out writes: no list "costs"')
+    for index, line in enumerate(lines):
+        _check(line, f'{path}: costs[{index}]')
+    for name in ('environment', 'settings'):
+        if not isinstance(content.get(name) or {}, dict):
+            raise DataError(f'{path}: "{name}" is {content[name]!r}, expected a mapping')
     return content
+
+
+def _check(line: Any, where: str) -> None:
+    if not isinstance(line, dict):
+        raise DataError(f'{where}: found {line!r}, expected what a result costs')
+    for name in TEXTS:
+        if not isinstance(line.get(name), str):
+            raise DataError(f'{where}: "{name}" is {line.get(name)!r}, expected a text')
+    ends = [(name, value) for name in RANGES for value in line.get(name) or ()]
+    for name, value in [*((name, line.get(name)) for name in NUMBERS), *ends]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DataError(f'{where}: "{name}" is {value!r}, expected a number')
 
 
 def cost_table(lines: Sequence[Mapping[str, Any]]) -> str:
     """The table in Markdown, a line for each tested result."""
     rows = [
         [
-            markdown_escape(str(line['title'])),
+            markdown_escape(line['title']),
+            f'`{Path(line["config"]).stem}`',
             ROLES.get(line['stage'], line['row']),
             f'{line["parameters"] / 1e6:.2f}',
             f'{line["flops"] / 1e9:.2f}',
@@ -60,7 +69,7 @@ def cost_table(lines: Sequence[Mapping[str, Any]]) -> str:
         ]
         for line in lines
     ]
-    align = ('left', 'left', *['right'] * (len(HEAD) - 2))
+    align = (*['left'] * 3, *['right'] * (len(HEAD) - 3))
     return tabulate(rows, HEAD, tablefmt='pipe', colalign=align, disable_numparse=True)
 
 

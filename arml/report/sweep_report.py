@@ -1,11 +1,11 @@
 """The report on several sweeps: Markdown, LaTeX, JSON and one HTML page, beside plots and CSV files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from arml.atomic import write_json, write_text
-from arml.errors import ConfigError
+from arml.errors import ConfigError, DataError
 from arml.report.comparators import BEST_OTHER
 from arml.report.costs import costs_section, load_costs
 from arml.report.grid_report import SweepReport, grid_report, lines_of
@@ -47,6 +47,8 @@ def write_report(
             raise ConfigError(f'found {names.count(name)} sweeps named {name}; give each once')
     check_comparators(sweeps, options)
     costs = load_costs(options.costs) if options.costs else None
+    if costs is not None:
+        check_costs(costs, sweeps, options)
     parts = [_part(runs, options, out, importance) for runs in sweeps]
     title = 'Report on ' + ', '.join(names)
     text = f'# {title}\n\n' + '\n\n'.join(part.markdown for part in parts)
@@ -64,6 +66,28 @@ def write_report(
     write_json(out / 'report.json', data)
     write_text(out / 'report.html', html_page(title, text, out))
     return parts
+
+
+def check_costs(
+    costs: Mapping[str, Any], sweeps: Sequence[SweepRuns], options: ReportOptions
+) -> None:  # fmt: skip
+    """Refuse costs of which none is of a config that the sweeps ran.
+
+    Raises:
+        DataError: If so; names both.
+    """
+    ran = {
+        Path(entry.row['config_file']).stem
+        for runs in sweeps
+        for entry in runs.finished
+        if entry.row.get('config_file')
+    }
+    measured = {Path(line['config']).stem for line in costs['costs']}
+    if ran and not ran & measured:
+        raise DataError(
+            f'{options.costs}: its costs are of {", ".join(sorted(measured))}; the sweeps ran '
+            f'{", ".join(sorted(ran))}. Measure those: benchmark.py cost'
+        )
 
 
 def check_comparators(sweeps: Sequence[SweepRuns], options: ReportOptions) -> None:

@@ -9,6 +9,7 @@ from tiny_run import CONFIG
 from torch import nn
 
 from arml.benchmark import run_benchmark
+from arml.benchmark.cost import _run
 from arml.benchmark.cost_run import _hook, bytes_of, parameters_of, shortened
 from arml.benchmark.harness import MB, Harness
 from arml.config import load_config
@@ -72,6 +73,26 @@ def test_cost__what_joins_a_training_later_is_measured(name, part):
     short = shortened(classifier, 'classifier.')
     cut = load_config(file, short, for_run=True).classifier
     assert (cut.model[part].start_epoch, cut.train_cfg.max_epochs) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ('device', 'seen', 'expected'),
+    [('cpu', None, ''), ('cuda', '3,5', '3,5'), ('cuda:1', None, '1'), ('cuda:1', '3, 5', '5')],
+)
+def test_cost__its_processes_see_the_device_that_is_asked_for(device, seen, expected, monkeypatch):
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    if seen is not None:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', seen)
+    found = {}
+
+    def run(command, env, **more):
+        found.update(env)
+        return SimpleNamespace(returncode=0, stdout='{}')
+
+    monkeypatch.setattr('arml.benchmark.cost.subprocess.run', run)
+    _run('x.py', {}, Harness(device=torch.device(device), threads=1))
+    assert found['CUDA_VISIBLE_DEVICES'] == expected
+    assert found['OMP_NUM_THREADS'] == '1'
 
 
 def test_cost__a_wrong_config_is_refused_before_anything_runs():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_ledger import omega_runs
+from fake_ledger import omega_lines, omega_runs
 
 from arml.errors import DataError
 from arml.report.costs import cost_table, costs_section, load_costs
@@ -33,9 +33,9 @@ def cells(line):
 
 def test_cost_table__medians_and_ranges():
     head, _, maps, segmentor = cost_table(LINES).splitlines()
-    assert cells(head)[:3] == ['method', 'result', 'parameters (M)']
-    assert cells(maps) == ['ARML', 'maps', '1.23', '2.50', '1.5 (1.4 to 1.6)', '20', '512']
-    assert cells(segmentor) == ['ARML', 'segmentor', '3.00', '1.00', '5.0', '100', '1000']
+    assert cells(head)[:4] == ['method', 'config', 'result', 'parameters (M)']
+    assert cells(maps) == ['ARML', '`x`', 'maps', '1.23', '2.50', '1.5 (1.4 to 1.6)', '20', '512']
+    assert cells(segmentor) == ['ARML', '`x`', 'segmentor', '3.00', '1.00', '5.0', '100', '1000']
 
 
 def test_costs_section__says_how_it_was_measured():
@@ -53,11 +53,44 @@ def test_report__has_the_costs(tmp_path):
     assert json.loads((tmp_path / 'out' / 'report.json').read_text())['costs'][0]['title'] == 'ARML'
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{"costs": []}', '{"costs": [{"title": "x"}]}'])
-def test_load_costs__refuses_what_is_no_such_file(text, tmp_path):
+def test_report__refuses_costs_of_configs_that_it_did_not_run(tmp_path):
+    (tmp_path / 'costs.json').write_text(json.dumps(CONTENT))
+    options = ReportOptions(tiles=False, costs=str(tmp_path / 'costs.json'))
+
+    def write(file):
+        runs = omega_runs(lines=omega_lines(config_file=file))
+        return write_report([runs], options, tmp_path / 'out', 'x', lambda runs: (None, ''))
+
+    with pytest.raises(DataError, match=r'its costs are of x; the sweeps ran y\. Measure those'):
+        write('configs/deep/y.py')
+    assert not (tmp_path / 'out').exists()
+    assert write('elsewhere/x.py')
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'cannot be read'),
+        ('[]', 'no list "costs"'),
+        ('{"costs": []}', 'no list "costs"'),
+        ('{"costs": 3}', 'no list "costs"'),
+        ('{"costs": [3]}', r'costs\[0\]: found 3, expected what a result costs'),
+        ('{"costs": [{"title": "x"}]}', r'costs\[0\]: "config" is None, expected a text'),
+        (
+            json.dumps({'costs': [LINES[0], {**LINES[0], 'memory': None}]}),
+            r'\[1\]: "memory" is None',
+        ),
+        (json.dumps({'costs': [{**LINES[0], 'tiles_range': ['a']}]}), '"tiles_range" is \'a\''),
+        (
+            json.dumps({**CONTENT, 'environment': [1]}),
+            r'"environment" is \[1\], expected a mapping',
+        ),
+    ],
+)
+def test_load_costs__refuses_what_is_no_such_file(text, message, tmp_path):
     path = tmp_path / 'costs.json'
     path.write_text(text)
-    with pytest.raises(DataError, match=r'costs\.json'):
+    with pytest.raises(DataError, match=rf'costs\.json.*{message}'):
         load_costs(path)
     with pytest.raises(DataError, match='cannot be read'):
         load_costs(tmp_path / 'none.json')

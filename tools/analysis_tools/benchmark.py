@@ -57,7 +57,7 @@ def parse_args(argv=None):
             name,
             help=text,
             description=f'Measure: {text}.',
-            parents=[shared],
+            parents=[brief() if name == 'cost' else shared],
             epilog=f'example: python tools/analysis_tools/benchmark.py {name} {example}'.rstrip(),
             formatter_class=HelpFormatter,
         )
@@ -65,10 +65,17 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def common():
+def brief():
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument('--out', metavar='FILE.json', help='JSON file for all measurements')
     parser.add_argument('--repeats', type=int, default=7, help='rounds; each measures all in turn')
+    parser.add_argument('--threads', type=int, help='threads of torch (default: as it is set)')
+    parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU where there is one)')
+    return parser
+
+
+def common():
+    parser = argparse.ArgumentParser(add_help=False, parents=[brief()])
     parser.add_argument('--warmup', type=int, default=1, help='calls before the first round')
     parser.add_argument(
         '--least-seconds', type=float, default=0.2,
@@ -77,8 +84,6 @@ def common():
     parser.add_argument(
         '--memory-repeats', type=int, default=3, help='processes that measure a peak of memory'
     )
-    parser.add_argument('--threads', type=int, help='threads of torch (default: as it is set)')
-    parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU where there is one)')
     parser.add_argument('--tf32', action='store_true', help='let a GPU round float32 to TF32')
     parser.add_argument('--seed', type=int, default=0, help='of all random numbers')
     return parser
@@ -198,7 +203,7 @@ def main(argv=None) -> int:
         device=device_of(options.pop('device')),
         **{key: options.pop(key) for key in (
             'repeats', 'warmup', 'least_seconds', 'memory_repeats', 'threads', 'tf32', 'seed',
-        )},
+        ) if key in options},
     )  # fmt: skip
     report = run_benchmark(work, harness, options)
     print(report.table())
