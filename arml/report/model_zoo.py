@@ -19,8 +19,8 @@ from arml.report.stats import summarise
 
 #: Where ARML's own configs begin, which are those that its paper is of.
 ARML = 'configs/arml_'
-#: The stage of those that learn from image-level labels; others learn from dense masks alone.
-CLASSIFIER = 'classifier'
+#: A segmentor without pseudo masks learns from dense ones.
+SEGMENTOR, PSEUDO_MASKS = 'segmentor', 'pseudo_masks'
 LICENSE = 'Apache-2.0'
 
 
@@ -58,7 +58,8 @@ class Model:
     @property
     def is_dense(self) -> bool:
         """Whether it learns from dense masks: an upper bound of the others."""
-        return CLASSIFIER not in self.rows[0]['stages']
+        stages = self.rows[0]['stages']
+        return SEGMENTOR in stages and PSEUDO_MASKS not in stages
 
     def scores(self, row: str, name: str) -> list[float]:
         """A score of a line of its runs' tables; empty where they have none."""
