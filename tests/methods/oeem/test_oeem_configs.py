@@ -1,7 +1,4 @@
-"""The configs of OEEM say what the method is, and its table of deviations names leaves that there are."""
-
-import ast
-import re
+"""The configs of OEEM say what the method is."""
 
 import pytest
 import torch
@@ -21,11 +18,6 @@ from arml.pipeline.run import build_stages
 CONFIGS = ROOT / 'configs' / 'oeem'
 FULL = [CONFIGS / f'oeem_resnet38_{data}.py' for data in ('bcss', 'luad')]
 TINY = [CONFIGS / f'oeem_tiny_{data}.py' for data in ('ebhi', 'synthetic')]
-TEXT = (ROOT / 'docs' / 'methods' / 'oeem.md').read_text(encoding='utf-8')
-ROWS = [
-    [cell.strip() for cell in line.split('|')] for line in TEXT.splitlines() if line[:2] == '| '
-]
-LEAF = re.compile(r'`((?:classifier|model|pseudo_masks|train_\w+|deviation)[\w.]*)(?:=([^`]+))?`')
 DEVIATIONS = [name for name in choices_in(read_config(FULL[0]))['deviation'] if name != 'none']
 
 
@@ -160,35 +152,3 @@ def test_deviation__one_rate_for_all_parameters():
         build_on_meta(config.model, 'classifier.model'), config.optim_wrapper
     )
     assert {group['lr'] for group in wrapper.param_groups} == {0.01}
-
-
-def named():
-    leaves = {leaf for row in ROWS for leaf in LEAF.findall(row[-3])}
-    return sorted(leaves)
-
-
-@pytest.mark.parametrize(('leaf', 'text'), named())
-def test_table__names_leaves(leaf, text):
-    # The white of LUAD is a leaf of the other data set's config.
-    file = FULL[1] if leaf.endswith('white_area') else FULL[0]
-    if leaf == 'deviation':
-        assert text in DEVIATIONS
-        return
-    if not text:
-        get_leaf(load_config(file), leaf)
-        return
-    try:
-        value = ast.literal_eval(text)
-    except ValueError:
-        value = text
-    assert get_leaf(load_config(file, {leaf: value}), leaf) == value
-
-
-def test_table__has_whole_rows_and_names_tests_that_there_are():
-    assert len(named()) > 15
-    assert len(ROWS) > 20
-    for row in ROWS:
-        assert len(row) == 8, row
-        for name in re.findall(r'`([\w/]+\.py)`', row[-2]):
-            folder = ROOT / 'tests' if '/' in name else ROOT / 'tests' / 'methods' / 'oeem'
-            assert (folder / name).is_file(), name
