@@ -1,4 +1,5 @@
-# method=NAME: the rows of Table 1 for two CPU cores, each the config of its own. What differs is the method alone.
+# method=NAME: the rows of Table 1 for two CPU cores, each the config of its own. What differs is the method, and of
+# arml_released pixels and augmentation, too.
 method_configs = {
     'arml': 'arml_tiny_ebhi.py',
     'arml_released': 'arml_released_tiny_ebhi.py',
