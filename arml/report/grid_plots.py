@@ -9,7 +9,7 @@ from arml.report.paper_comparison import score_title
 from arml.report.plot_cells import MOST_CELLS, cells_of_one_seed, draw_cells
 from arml.report.plot_heat_map import draw_heat_map
 from arml.report.plot_parameter import Point, as_number, draw_parameter, is_curve
-from arml.report.plot_seeds import chosen, draw_seeds, read_curves
+from arml.report.plot_seeds import chosen, draw_seeds, one_a_run, read_curves
 from arml.report.scores_table import Line, ScoresTable
 from arml.report.sweep_cells import Group, SweepRuns
 
@@ -77,12 +77,12 @@ def grid_plots(
         plots.remarks.append(
             f'{runs.name}: {len(table.lines)} lines are too many for a plot (at most {MOST_LINES})'
         )
-    groups = chosen(
+    lines, means = one_a_run(
         [line.group for line in table.lines],
         [line.scores[table.metric].mean for line in table.lines],
-        comparator,
     )
-    left_out = len([line for line in table.lines if line.scores[table.metric].n]) - len(groups)
+    groups = chosen(lines, means, comparator)
+    left_out = len([mean for mean in means if mean == mean]) - len(groups)
     stages, faults = read_curves(groups)
     if stages:
         files = draw_seeds(stages, out / f'{runs.name}.curves')

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from arml.errors import DataError
 from arml.report.curves import curves_of
+from arml.report.labels import label_of
 from arml.report.plot_style import (
     MOST_SERIES,
     PAGE,
@@ -20,6 +21,7 @@ from arml.report.plot_style import (
     style,
 )
 from arml.report.result import load_history
+from arml.report.rows import RESULT
 from arml.report.sweep_cells import Group
 
 #: What is drawn of each stage: kind, name of the scalar, axis.
@@ -28,6 +30,8 @@ DRAWN = (
     ('val', 'mIoU', 'validation mIoU (%)'),
 )
 SHARED = 'all lines: the same runs'
+#: Letters that the legend has room for, and that a line's sign takes.
+LEGEND, HANDLE = 120, 8
 
 Curve = tuple[list[int], list[float], list[float]]
 #: stage -> kind -> label -> (epochs, mean, std); labels with the number of seeds.
@@ -76,7 +80,7 @@ def read_curves(groups: Sequence[Group]) -> tuple[Stages, list[str]]:
                     histories.append(_history(entry.row, stage))
                 except DataError as error:
                     faults[str(error)] = None
-            label = SHARED if shared else group.label
+            label = SHARED if shared else label_of(_own(group))
             _add(found, stage, label, histories)
     return found, list(faults)
 
@@ -119,12 +123,21 @@ def draw_seeds(stages: Stages, stem: Path) -> list[Path]:
             if kind == 'train':
                 axes.set_ylim(bottom=0)
     shown = [label for label in labels if label in handles]
+    names = [shorten(label) for label in shown]
+    longest = max(map(len, names), default=0)
     figure.legend(
-        [handles[label] for label in shown], [shorten(label) for label in shown],
-        loc='outside lower center', ncols=min(4, len(shown)), fontsize=TEXT - 1, frameon=False,
-        handlelength=2.4,
+        [handles[label] for label in shown], names,
+        loc='outside lower center', ncols=max(1, min(4, LEGEND // (longest + HANDLE))),
+        fontsize=TEXT - 1, frameon=False, handlelength=2.4,
     )  # fmt: skip
     return save(figure, stem)
+
+
+def one_a_run(groups: Sequence[Group], means: Sequence[float]) -> tuple[list[Group], list[float]]:
+    """The groups without those that show another result of the runs of an earlier one, and their means."""
+    first = {repr(_own(group)): index for index, group in reversed(list(enumerate(groups)))}
+    kept = sorted(first.values())
+    return [groups[index] for index in kept], [means[index] for index in kept]
 
 
 def chosen(
@@ -147,6 +160,10 @@ def chosen(
         ranked = [*first, *(index for index in ranked if index not in first)]
         known = sorted([*ranked[: MOST_SERIES - 1], ranked[-1]])
     return [groups[index] for index in known]
+
+
+def _own(group: Group) -> dict[str, Any]:
+    return {name: value for name, value in group.values.items() if name != RESULT}
 
 
 def _finished(group: Group) -> list:

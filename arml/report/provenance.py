@@ -6,7 +6,7 @@ from typing import Any
 
 from arml.progress import duration
 from arml.report.labels import markdown_escape, plural
-from arml.report.sweep_cells import SEED, Entry, SweepRuns
+from arml.report.sweep_cells import SEED, Entry, SweepRuns, groups_of
 
 #: Characters of the reason of a failed cell that a report shows.
 LONGEST_REASON = 200
@@ -98,7 +98,8 @@ def text(runs: SweepRuns, found: dict[str, Any]) -> str:
     several = [name for name, each in found['data'].items() if len(each) > 1]
     if several:
         lines.append(
-            f'**The runs differ in the data of {", ".join(several)}** (their fingerprints).'
+            f'**The runs differ in the data of {", ".join(several)}** (their fingerprints)'
+            + _others(runs, several)
         )
     if found['strangers']:
         lines.append(
@@ -119,6 +120,18 @@ def constants(runs: SweepRuns) -> dict[str, Any]:
         for name, found in values.items()
         if name != SEED and len(found) == len(runs.entries) and len(set(map(repr, found))) == 1
     }
+
+
+def _others(runs: SweepRuns, several: Sequence[str]) -> str:
+    """Whose data are not those of most lines; a full stop alone where lines are not told apart by it."""
+    groups = groups_of(runs.finished)
+    found = [_fingerprints([entry.row for entry in group.entries]) for group in groups]
+    seen = [repr([sorted(each.get(name, ())) for name in several]) for each in found]
+    most, _ = Counter(seen).most_common(1)[0]
+    others = [group.label for group, each in zip(groups, seen, strict=True) if each != most]
+    if not others or 2 * len(others) > len(groups):
+        return '.'
+    return f': {", ".join(map(markdown_escape, others))} from the others.'
 
 
 def _fingerprints(rows: Sequence[dict[str, Any]]) -> dict[str, set[str]]:

@@ -1,5 +1,7 @@
 """Plots: what stands where in them, and that the files are whole; each was looked at when it was made."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_ledger import omega_cells, omega_lines, runs_of, write_work
@@ -10,7 +12,14 @@ from arml.report.plot_cells import cells_of_one_seed, draw_cells
 from arml.report.plot_heat_map import draw_heat_map
 from arml.report.plot_parameter import Point, draw_parameter, is_curve, places_of
 from arml.report.plot_search import draw_importance, draw_slices
-from arml.report.plot_seeds import SHARED, chosen, draw_seeds, mean_curve, read_curves
+from arml.report.plot_seeds import (
+    SHARED,
+    chosen,
+    draw_seeds,
+    mean_curve,
+    one_a_run,
+    read_curves,
+)
 from arml.report.plot_style import MOST_SERIES, shorten
 from arml.report.stats import summarise
 from arml.report.sweep_cells import groups_of
@@ -130,6 +139,33 @@ def test_read_curves__what_is_missing_is_named(tmp_path):
     assert '2 (n = 2)' in stages['segmentor']['val']
     bare = groups_of(runs_of(omega_cells(), omega_lines()).entries)
     assert read_curves(bare) == ({}, [])
+
+
+def test_one_a_run__several_results_of_a_run_are_one_line(tmp_path):
+    plain = sweep_with_works(tmp_path)
+    groups = [
+        replace(group, values={**group.values, 'result': result})
+        for group in plain
+        for result in ('segmentor', 'maps')
+    ]
+    assert groups[1].label == 'N/A, maps'
+    kept, means = one_a_run(groups, list(range(8)))
+    assert [group.label for group in kept] == [f'{x}, segmentor' for x in ('N/A', '1', '2', '∞')]
+    assert means == [0, 2, 4, 6]
+    assert list(read_curves(kept)[0]['segmentor']['val']) == [
+        f'{x} (n = 3)' for x in ('N/A', '1', '2', '∞')
+    ]
+    assert one_a_run(plain, [1.0] * 4) == (plain, [1.0] * 4)
+
+
+def test_draw_seeds__long_names_stay_within_the_page(tmp_path):
+    curve = ([1, 2, 3], [1.0, 2.0, 3.0], [0.1, 0.1, 0.1])
+    names = [f'{letter}{"x" * 30} (n = 3)' for letter in 'abcdefgh']
+    png, _ = draw_seeds({'segmentor': {'val': dict.fromkeys(names, curve)}}, tmp_path / 'curves')
+    legend = np.asarray(Image.open(png).convert('L'))[-60:] < 200
+    assert legend.any()
+    assert not legend[:, :20].any()
+    assert not legend[:, -20:].any()
 
 
 def test_chosen__the_comparator_the_best_and_the_worst():

@@ -282,7 +282,8 @@ def test_report__what_runs_do_not_share_is_said(no_plots, tmp_path):
     assert 'The runs are of several commits' in text
     assert 'several versions of torch' in text
     assert 'several processors** (B, AVX2; one that was not noted; A, AVX512; C)' in text
-    assert 'The runs differ in the data of segmentor.train_dataloader' in text
+    differ = '**The runs differ in the data of segmentor.train_dataloader** (their fingerprints)'
+    assert f'{differ}: N/A from the others.' in text
     assert 'The ledger has 3 finished runs more' in text
     assert runs.strangers == 0
     lines = omega_lines()
@@ -291,6 +292,10 @@ def test_report__what_runs_do_not_share_is_said(no_plots, tmp_path):
     assert 'The runs are of several commits' in text
     assert 'several processors' not in text
     assert 'of several commits' not in report(tmp_path, omega_runs())[0]
+    halves = omega_lines()
+    for line in halves[::2]:
+        line['data'] = {'segmentor': {'train_dataloader': 'bb'}}
+    assert f'{differ}.' in report(tmp_path, omega_runs(lines=halves))[0]
 
 
 def search_runs(count=12, **more):
