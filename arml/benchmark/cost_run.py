@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import statistics
 import sys
@@ -38,26 +39,22 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
     from arml.pipeline import run_pipeline
     from arml.pipeline.run import build_stages
     from arml.pipeline.stages.test import TestStage
-    from arml.pipeline.stages.train import TrainStage
 
     full = load_config(path, options, for_run=True)
     stages = {stage.name: stage for stage in build_stages(full)}
-    trainings = [name for name, stage in stages.items() if isinstance(stage, TrainStage)]
-    sections = {name: section_of(full, stages[name].section) for name in trainings}
-    short = {}
-    for name, section in sections.items():
-        short |= shortened(section, stages[name].prefix)
+    trainings = trainings_of(stages)
+    lengths = {n: section_of(full, stages[n].section).train_cfg['max_epochs'] for n in trainings}
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / 'work'
-        given = {**options, **short, 'store': f'{folder}/store'}
+        given = {**options, **shortened(full, stages), 'store': f'{folder}/store'}
         config = load_config(path, given, for_run=True)
         result = run_pipeline(config, work)
         seconds = {
             name: notes['seconds'] for name, notes in result['stages'].items() if 'seconds' in notes
         }
         for name in trainings:
-            steps = watch.steps[name] // EPOCHS * sections[name].train_cfg['max_epochs']
+            steps = watch.steps[name] // EPOCHS * lengths[name]
             seconds[name] = statistics.median(watch.seconds[name][WARM_UP:]) * steps
         results = []
         for row in result['rows']:
@@ -73,13 +70,33 @@ def cost_of(path: str, options: dict[str, Any]) -> dict[str, Any]:
     return {'title': full.get('title'), 'results': results}
 
 
-def shortened(section: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Overrides that cut a training to a few epochs in which all that joins it later takes part."""
+def trainings_of(stages: Mapping[str, Any]) -> list[str]:
+    """Names of the stages that train."""
+    from arml.pipeline.stages.train import TrainStage
+
+    return [name for name, stage in stages.items() if isinstance(stage, TrainStage)]
+
+
+def shortened(full: Any, stages: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides that cut all trainings to a few epochs in which all that joins them later takes part.
+
+    Args:
+        full: The resolved config.
+        stages: Its stages by name.
+    """
+    from arml.config.lending import take_back
+    from arml.config.sections import section_of
     from arml.config.tree import nodes
 
-    lengths = {f'{prefix}train_cfg.{key}': EPOCHS for key in ('max_epochs', 'val_interval')}
-    parts = (path for path, _ in nodes(section['model'], f'{prefix}model'))
-    return lengths | {path: 0 for path in parts if path.endswith('.start_epoch')}
+    own = copy.deepcopy(full)
+    take_back(own)  # a borrowed model follows its section, and takes no override
+    short: dict[str, Any] = {}
+    for name in trainings_of(stages):
+        prefix = stages[name].prefix
+        short |= {f'{prefix}train_cfg.{key}': EPOCHS for key in ('max_epochs', 'val_interval')}
+        parts = nodes(section_of(own, stages[name].section)['model'], f'{prefix}model')
+        short |= {path: 0 for path, _ in parts if path.endswith('.start_epoch')}
+    return short
 
 
 def parameters_of(model: Any) -> int:

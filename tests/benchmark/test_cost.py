@@ -15,6 +15,18 @@ from arml.benchmark.harness import MB, Harness
 from arml.config import load_config
 from arml.errors import ArmlError, ConfigError
 from arml.methods.mlps.frozen import Frozen
+from arml.pipeline.run import build_stages
+
+#: All that can be run on the small real set.
+TINY = sorted(
+    file
+    for file in (ROOT / 'configs').glob('**/*_tiny_ebhi.py')
+    if not file.stem.startswith('table1')
+)
+
+
+def short_options(full):
+    return shortened(full, {stage.name: stage for stage in build_stages(full)})
 
 
 @pytest.mark.slow
@@ -68,11 +80,22 @@ def test_cost__peak_memory_is_that_of_the_weights_and_what_the_training_adds():
 )
 def test_cost__what_joins_a_training_later_is_measured(name, part):
     file = ROOT / 'configs' / name
-    classifier = load_config(file, for_run=True).classifier
-    assert classifier.model[part].start_epoch > 0
-    short = shortened(classifier, 'classifier.')
-    cut = load_config(file, short, for_run=True).classifier
-    assert (cut.model[part].start_epoch, cut.train_cfg.max_epochs) == (0, 2)
+    full = load_config(file, for_run=True)
+    assert full.classifier.model[part].start_epoch > 0
+    cut = load_config(file, short_options(full), for_run=True)
+    assert (cut.classifier.model[part].start_epoch, cut.classifier.train_cfg.max_epochs) == (0, 2)
+
+
+@pytest.mark.parametrize('file', TINY, ids=lambda file: file.stem)
+def test_cost__cuts_the_trainings_of_every_config(file):
+    full = load_config(file, for_run=True)
+    cut = load_config(file, short_options(full), for_run=True)
+    trained = [
+        section for section in (cut, cut.get('classifier') or {}) if section.get('train_cfg')
+    ]
+    assert trained
+    for section in trained:
+        assert section.train_cfg.max_epochs == section.train_cfg.val_interval == 2
 
 
 @pytest.mark.parametrize(
