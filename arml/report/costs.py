@@ -8,7 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from arml.errors import DataError
-from arml.report.labels import markdown_escape
+from arml.report.labels import config_title, markdown_escape
 from arml.report.rows import ROLES
 
 TEXTS = ('config', 'title', 'row', 'stage')
@@ -59,7 +59,7 @@ def cost_table(lines: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         [
             markdown_escape(line['title']),
-            f'`{Path(line["config"]).stem}`',
+            f'`{config_title(line["config"])}`',
             ROLES.get(line['stage'], line['row']),
             f'{line["parameters"] / 1e6:.2f}',
             f'{line["flops"] / 1e9:.2f}',

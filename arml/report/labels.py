@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from arml.report.rows import RESULT
@@ -40,6 +41,11 @@ def value_title(path: str, value: Any) -> str:
     if path.rsplit('.', 1)[-1] == 'omega':
         return OMEGA_WORDS.get(str(value), str(value))
     return str(value)
+
+
+def config_title(path: str) -> str:
+    """Path of a config below ``configs``, without its ending: no two files have one."""
+    return PurePosixPath(path).with_suffix('').as_posix().rpartition('configs/')[2]
 
 
 def label_of(values: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from arml.report.labels import markdown_escape
+from arml.report.labels import config_title, markdown_escape
 from arml.report.paper_tables import paper_source
 from arml.report.result import MEANS
 from arml.report.rows import find_row
@@ -42,8 +42,8 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Path of its file below ``configs``, without the ending: no two files have one."""
-        return self.config.removeprefix('configs/').removesuffix('.py')
+        """What its file is called in tables."""
+        return config_title(self.config)
 
     @property
     def seeds(self) -> list[Any]:

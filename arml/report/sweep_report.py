@@ -9,6 +9,7 @@ from arml.errors import ConfigError, DataError
 from arml.report.comparators import BEST_OTHER
 from arml.report.costs import costs_section, load_costs
 from arml.report.grid_report import SweepReport, grid_report, lines_of
+from arml.report.labels import config_title
 from arml.report.options import ReportOptions
 from arml.report.page import html_page
 from arml.report.search_report import search_report
@@ -77,12 +78,12 @@ def check_costs(
         DataError: If so; names both.
     """
     ran = {
-        Path(entry.row['config_file']).stem
+        config_title(entry.row['config_file'])
         for runs in sweeps
         for entry in runs.finished
         if entry.row.get('config_file')
     }
-    measured = {Path(line['config']).stem for line in costs['costs']}
+    measured = {config_title(line['config']) for line in costs['costs']}
     if ran and not ran & measured:
         raise DataError(
             f'{options.costs}: its costs are of {", ".join(sorted(measured))}; the sweeps ran '

@@ -62,9 +62,11 @@ def test_report__refuses_costs_of_configs_that_it_did_not_run(tmp_path):
         return write_report([runs], options, tmp_path / 'out', 'x', lambda runs: (None, ''))
 
     with pytest.raises(DataError, match=r'its costs are of x; the sweeps ran y\. Measure those'):
-        write('configs/deep/y.py')
+        write('configs/y.py')
     assert not (tmp_path / 'out').exists()
-    assert write('elsewhere/x.py')
+    with pytest.raises(DataError, match='deep/x'):
+        write('configs/deep/x.py')
+    assert write('/elsewhere/configs/x.py')
 
 
 @pytest.mark.parametrize(
