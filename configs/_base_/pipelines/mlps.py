@@ -20,7 +20,8 @@ pipeline = [
         name='mask_scores',
         type='arml.MaskScoreStage',
         inputs=dict(
-            final='pseudo_masks/final', middle='pseudo_masks/b5_2', shallow='pseudo_masks/b4_5')),
+            final='pseudo_masks/final', middle='pseudo_masks/b5_2', shallow='pseudo_masks/b4_5'),
+        row='pseudo masks'),
     dict(
         name='cam_test',
         type='arml.TestStage',

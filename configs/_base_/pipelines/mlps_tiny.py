@@ -23,7 +23,8 @@ pipeline = [
         inputs=dict(
             final='pseudo_masks/final',
             middle='pseudo_masks/net.layer3.0',
-            shallow='pseudo_masks/net.layer2')),
+            shallow='pseudo_masks/net.layer2'),
+        row='pseudo masks'),
     dict(
         name='cam_test',
         type='arml.TestStage',
