@@ -54,13 +54,18 @@ def variants_in(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         config: As read from its file, with ``method_variants = dict(arml=['arml_released'])``.
 
     Raises:
-        ConfigError: If one is none of the choices.
+        ConfigError: If one is none of the choices, or its variants are no list.
     """
     found = files_in(config)
     if found is None:
         return {}
     name, files = found
     given = config.get(f'{name}{VARIANTS}') or {}
+    for of, several in given.items():
+        if isinstance(several, str) or not isinstance(several, Collection):
+            raise ConfigError(
+                f'{name}{VARIANTS}.{of}: found {several!r}, expected a list of values'
+            )
     variants = {str(each): str(of) for of, several in given.items() for each in several}
     _known(f'{name}{VARIANTS}', {*variants, *variants.values()}, files)
     return {name: variants} if variants else {}

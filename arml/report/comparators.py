@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from arml.report.rows import RESULT
 from arml.report.stats import Comparison, compare, holm
 from arml.report.sweep_cells import Group
 
@@ -80,5 +79,4 @@ def _pair(
 
 def _method(group: Group) -> dict[str, str]:
     """What a line is of, whichever of its results and variants it shows."""
-    values = {**group.values, **group.variant_of}
-    return {name: str(value) for name, value in values.items() if name != RESULT}
+    return {name: str(value) for name, value in {**group.own, **group.variant_of}.items()}

@@ -48,7 +48,12 @@ def _check(line: Any, where: str) -> None:
     for name in TEXTS:
         if not isinstance(line.get(name), str):
             raise DataError(f'{where}: "{name}" is {line.get(name)!r}, expected a text')
-    ends = [(name, value) for name in RANGES for value in line.get(name) or ()]
+    ends = []
+    for name in RANGES:
+        found = line.get(name)
+        if found is not None and not (isinstance(found, list) and len(found) == 2):
+            raise DataError(f'{where}: "{name}" is {found!r}, expected its two ends')
+        ends += [(name, end) for end in found or ()]
     for name, value in [*((name, line.get(name)) for name in NUMBERS), *ends]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise DataError(f'{where}: "{name}" is {value!r}, expected a number')

@@ -80,6 +80,7 @@ def grid_plots(
     lines, means = one_a_run(
         [line.group for line in table.lines],
         [line.scores[table.metric].mean for line in table.lines],
+        comparator,
     )
     groups = chosen(lines, means, comparator)
     left_out = len([mean for mean in means if mean == mean]) - len(groups)

@@ -223,9 +223,10 @@ def notes_of(
             f'Upper bounds, which compete neither for bold nor for †: {"; ".join(bounds)}.'
         )
     for group in (line.group for line in table.lines if line.group.alike):
-        own = {name: value for name, value in group.values.items() if name != RESULT}
         others = '; '.join(label_of(values) for values in group.alike)
-        notes.append(f'Maps are printed once: those of {label_of(own)} are those of {others}, too.')
+        notes.append(
+            f'Maps are printed once: those of {label_of(group.own)} are those of {others}, too.'
+        )
     if any(value_title(k, v) == '∞' for line in table.lines for k, v in line.group.values.items()):
         notes.append('ω = ∞ (drop): pixels on which the two other networks disagree are left out.')
     seeds = 0

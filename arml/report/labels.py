@@ -45,7 +45,9 @@ def value_title(path: str, value: Any) -> str:
 
 def config_title(path: str) -> str:
     """Path of a config below ``configs``, without its ending: no two files have one."""
-    return PurePosixPath(path).with_suffix('').as_posix().rpartition('configs/')[2]
+    parts = PurePosixPath(path).with_suffix('').parts
+    below = [index + 1 for index, part in enumerate(parts) if part == 'configs']
+    return '/'.join(parts[below[-1] if below else 0 :])
 
 
 def label_of(values: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from arml.errors import DataError
+from arml.report.labels import label_of
 from arml.report.plot_style import shorten
 from arml.report.result import load_result
 from arml.report.sweep_cells import Entry, Group
@@ -38,7 +39,7 @@ def cells_of_one_seed(groups: Sequence[Group]) -> list[tuple[str, Entry]]:
         if entries:
             same = [entry for entry in entries if str(entry.seed) in shared[:1]]
             entry = (same or entries)[0]
-            picked.append((f'{group.label}, seed {entry.seed}', entry))
+            picked.append((f'{label_of(group.own)}, seed {entry.seed}', entry))
     return picked
 
 

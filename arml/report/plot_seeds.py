@@ -21,7 +21,6 @@ from arml.report.plot_style import (
     style,
 )
 from arml.report.result import load_history
-from arml.report.rows import RESULT
 from arml.report.sweep_cells import Group
 
 #: What is drawn of each stage: kind, name of the scalar, axis.
@@ -80,7 +79,7 @@ def read_curves(groups: Sequence[Group]) -> tuple[Stages, list[str]]:
                     histories.append(_history(entry.row, stage))
                 except DataError as error:
                     faults[str(error)] = None
-            label = SHARED if shared else label_of(_own(group))
+            label = SHARED if shared else label_of(group.own)
             _add(found, stage, label, histories)
     return found, list(faults)
 
@@ -133,11 +132,20 @@ def draw_seeds(stages: Stages, stem: Path) -> list[Path]:
     return save(figure, stem)
 
 
-def one_a_run(groups: Sequence[Group], means: Sequence[float]) -> tuple[list[Group], list[float]]:
-    """The groups without those that show another result of the runs of an earlier one, and their means."""
-    first = {repr(_own(group)): index for index, group in reversed(list(enumerate(groups)))}
-    kept = sorted(first.values())
-    return [groups[index] for index in kept], [means[index] for index in kept]
+def one_a_run(
+    groups: Sequence[Group], means: Sequence[float], comparator: Group | None
+) -> tuple[list[Group], list[float]]:
+    """The groups without those that show another result of the same runs, and their means.
+
+    Of several results the comparator is kept, or else the first.
+    """
+    kept: dict[str, int] = {}
+    for index, group in enumerate(groups):
+        runs = repr(group.own)
+        if runs not in kept or group is comparator:
+            kept[runs] = index
+    order = sorted(kept.values())
+    return [groups[index] for index in order], [means[index] for index in order]
 
 
 def chosen(
@@ -160,10 +168,6 @@ def chosen(
         ranked = [*first, *(index for index in ranked if index not in first)]
         known = sorted([*ranked[: MOST_SERIES - 1], ranked[-1]])
     return [groups[index] for index in known]
-
-
-def _own(group: Group) -> dict[str, Any]:
-    return {name: value for name, value in group.values.items() if name != RESULT}
 
 
 def _finished(group: Group) -> list:

@@ -128,7 +128,11 @@ def _others(runs: SweepRuns, several: Sequence[str]) -> str:
     found = [_fingerprints([entry.row for entry in group.entries]) for group in groups]
     seen = [repr([sorted(each.get(name, ())) for name in several]) for each in found]
     most, _ = Counter(seen).most_common(1)[0]
-    others = [group.label for group, each in zip(groups, seen, strict=True) if each != most]
+    others = [
+        group.label
+        for group, uses, each in zip(groups, found, seen, strict=True)
+        if each != most and uses.keys() >= set(several)
+    ]
     if not others or 2 * len(others) > len(groups):
         return '.'
     return f': {", ".join(map(markdown_escape, others))} from the others.'

@@ -226,6 +226,11 @@ class Group:
         """Its values in one line."""
         return label_of(self.values)
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """Its values without the result: those of its runs."""
+        return {name: value for name, value in self.values.items() if name != RESULT}
+
     def scores(self, row: str, metric: str) -> dict[Any, float]:
         """A score by seed, of the cells that have it.
 

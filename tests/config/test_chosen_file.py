@@ -64,6 +64,11 @@ def test_chosen_file__says_which_values_are_variants(rows):
         rows.write_text(f'{text}method_variants = {strange}\n')
         with pytest.raises(ConfigError, match='method_variants: found full, expected some of arml'):
             load_config(rows)
+    rows.write_text(f"{text}method_variants = dict(arml='classifier')\n")
+    with pytest.raises(
+        ConfigError, match="method_variants.arml: found 'classifier', expected a list"
+    ):
+        load_config(rows)
 
 
 def test_chosen_file__errors(rows, tmp_path):

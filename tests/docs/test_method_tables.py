@@ -11,11 +11,11 @@ from arml.config.choices import choices_in
 from arml.config.load import read_config
 from arml.config.sections import get_leaf
 
-#: The config that a page is about, and the least number of rows of its table.
+#: The config that a page is about, and the least numbers of rows and of leaves of its table.
 PAGES = {
-    'gradcam_plus_plus': ('gradcam_plus_plus/gradcam_plus_plus_resnet38_{}.py', 8),
-    'mlps': ('mlps/mlps_resnet101_{}.py', 25),
-    'oeem': ('oeem/oeem_resnet38_{}.py', 25),
+    'gradcam_plus_plus': ('gradcam_plus_plus/gradcam_plus_plus_resnet38_{}.py', 8, 5),
+    'mlps': ('mlps/mlps_resnet101_{}.py', 25, 31),
+    'oeem': ('oeem/oeem_resnet38_{}.py', 25, 25),
 }
 LEAF = re.compile(
     r'`((?:classifier|model|pseudo_masks|train_\w+|deviation|schedule|start)\b[\w.]*)(?:=([^`]+))?`'
@@ -65,6 +65,7 @@ def test_table__names_leaves(page, leaf, text):
 def test_table__has_whole_rows_and_names_tests_that_there_are(page):
     found = rows(page)
     assert len(found) >= PAGES[page][1]
+    assert len([name for name, *_ in named() if name == page]) >= PAGES[page][2]
     for row in found:
         assert len(row) == 6, row
         for name in re.findall(r'`([\w/]+\.py)`', row[5]):

@@ -66,7 +66,10 @@ def test_report__refuses_costs_of_configs_that_it_did_not_run(tmp_path):
     assert not (tmp_path / 'out').exists()
     with pytest.raises(DataError, match='deep/x'):
         write('configs/deep/x.py')
-    assert write('/elsewhere/configs/x.py')
+    for file in ('/elsewhere/configs/x.py', '/configs/other/configs/x.py'):
+        assert write(file)
+    with pytest.raises(DataError, match='my_configs/x'):
+        write('my_configs/x.py')
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,15 @@ def test_report__refuses_costs_of_configs_that_it_did_not_run(tmp_path):
             json.dumps({'costs': [LINES[0], {**LINES[0], 'memory': None}]}),
             r'\[1\]: "memory" is None',
         ),
-        (json.dumps({'costs': [{**LINES[0], 'tiles_range': ['a']}]}), '"tiles_range" is \'a\''),
+        (json.dumps({'costs': [{**LINES[0], 'tiles_range': [1, 'a']}]}), '"tiles_range" is \'a\''),
+        (
+            json.dumps({'costs': [{**LINES[0], 'tiles_range': 5}]}),
+            '"tiles_range" is 5, expected its',
+        ),
+        (
+            json.dumps({'costs': [{**LINES[0], 'tiles_range': [1.0]}]}),
+            r'is \[1.0\], expected its two',
+        ),
         (
             json.dumps({**CONTENT, 'environment': [1]}),
             r'"environment" is \[1\], expected a mapping',

@@ -149,13 +149,16 @@ def test_one_a_run__several_results_of_a_run_are_one_line(tmp_path):
         for result in ('segmentor', 'maps')
     ]
     assert groups[1].label == 'N/A, maps'
-    kept, means = one_a_run(groups, list(range(8)))
+    kept, means = one_a_run(groups, list(range(8)), None)
     assert [group.label for group in kept] == [f'{x}, segmentor' for x in ('N/A', '1', '2', '∞')]
     assert means == [0, 2, 4, 6]
     assert list(read_curves(kept)[0]['segmentor']['val']) == [
         f'{x} (n = 3)' for x in ('N/A', '1', '2', '∞')
     ]
-    assert one_a_run(plain, [1.0] * 4) == (plain, [1.0] * 4)
+    assert one_a_run(plain, [1.0] * 4, plain[2]) == (plain, [1.0] * 4)
+    kept, means = one_a_run(groups, list(range(8)), groups[3])
+    assert (kept, means) == ([groups[index] for index in (0, 3, 4, 6)], [0, 3, 4, 6])
+    assert [label for label, _ in cells_of_one_seed(kept)][1] == '1, seed 0'
 
 
 def test_draw_seeds__long_names_stay_within_the_page(tmp_path):

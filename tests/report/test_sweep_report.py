@@ -296,6 +296,11 @@ def test_report__what_runs_do_not_share_is_said(no_plots, tmp_path):
     for line in halves[::2]:
         line['data'] = {'segmentor': {'train_dataloader': 'bb'}}
     assert f'{differ}.' in report(tmp_path, omega_runs(lines=halves))[0]
+    lacking = omega_lines()
+    lacking[0]['data'] = {'segmentor': {'train_dataloader': 'bb'}}
+    for line in lacking[3:6]:  # without that stage
+        line['data'] = {}
+    assert f'{differ}: N/A from the others.' in report(tmp_path, omega_runs(lines=lacking))[0]
 
 
 def search_runs(count=12, **more):
