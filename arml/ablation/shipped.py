@@ -46,25 +46,20 @@ def shipped_lines(
             left[f'{line["config_file"]} is not there (counted from the current folder)'] += 1
         else:
             asked.append(line)
-    runs: dict[tuple[str, Any], str | None] = {}
-    found = []
+    others = read_options(fixed)
+    runs = dict.fromkeys(((line['config_file'], line['seed']) for line in asked), '')
     with files_at_rest():
-        pairs = dict.fromkeys((line['config_file'], line['seed']) for line in asked)
-        progress = Progress('configs and seeds', len(pairs))
-        for file, seed in pairs:
-            runs[file, seed] = _run(file, seed, fixed)
+        progress = Progress('configs and seeds', len(runs))
+        for file, seed in runs:
+            try:
+                runs[file, seed] = run_of_file(file, {**others, SEED: seed})
+            except ConfigError as error:
+                raise ConfigError(f'{file}: {error}') from error
             progress.add()
+    found = []
     for line in asked:
         if line['run'] == runs[line['config_file'], line['seed']]:
             found.append(line)
         else:
             left['an ablation, or of another version of its config or data'] += 1
     return found, dict(left)
-
-
-def _run(file: str, seed: Any, fixed: Sequence[str]) -> str:
-    given = {**read_options(fixed), SEED: seed}
-    try:
-        return run_of_file(file, given)
-    except ConfigError as error:
-        raise ConfigError(f'{file}: {error}') from error

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from arml.report.rows import RESULT
-
 #: The paper's symbols by the last part of a dotted path.
 SYMBOLS = {'omega': 'ω', 'alpha': 'α', 'beta': 'β', 'lambda_': 'λ'}
 #: What the paper's symbols weigh, for an axis; none has a unit.
@@ -51,15 +49,11 @@ def config_title(path: str) -> str:
 
 
 def label_of(values: Mapping[str, Any]) -> str:
-    """Values in one line: the value alone where only one parameter varies, then the result that the line is of."""
-    own = {path: value for path, value in values.items() if path != RESULT}
-    parts = [str(values[RESULT])] if RESULT in values else []
-    if len(own) == 1:
-        ((path, value),) = own.items()
-        parts.insert(0, value_title(path, value))
-    elif own or not parts:
-        parts.insert(0, assignment(own))
-    return ', '.join(parts)
+    """Values in one line: the value alone where only one parameter varies."""
+    if len(values) == 1:
+        ((path, value),) = values.items()
+        return value_title(path, value)
+    return assignment(values)
 
 
 def assignment(values: Mapping[str, Any]) -> str:

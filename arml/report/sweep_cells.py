@@ -223,8 +223,11 @@ class Group:
 
     @property
     def label(self) -> str:
-        """Its values in one line."""
-        return label_of(self.values)
+        """Its values in one line, then the result that it shows where lines show several."""
+        if RESULT not in self.values:
+            return label_of(self.values)
+        own = [label_of(self.own)] if self.own else []
+        return ', '.join([*own, self.values[RESULT]])
 
     @property
     def own(self) -> dict[str, Any]:
